@@ -1,0 +1,120 @@
+//! What is decided under the lock: the one flight, pauses after failures, limits on forced refreshes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ProviderError;
+use crate::cached::backoff::{self, Dice};
+use crate::cached::flight::Flight;
+use crate::cached::slot::Entry;
+use crate::runtime::{Now, nanos};
+
+const FORCED_LEAST: u64 = 5_000_000_000;
+const FORCED_MOST: u64 = 300_000_000_000;
+
+/// Moments are nanoseconds of the monotonic clock.
+pub(super) struct Gate<C> {
+    /// The load under way; at most one.
+    pub(super) flight: Option<Flight<C>>,
+    /// How many loads were started.
+    pub(super) flights: u64,
+    /// How many credentials were loaded.
+    pub(super) generation: u64,
+    /// Loads that failed since the last one that worked.
+    pub(super) failures: u32,
+    pub(super) last_error: Option<ProviderError>,
+    /// The credential that was last taken out by `invalidate`, until another one is loaded.
+    pub(super) rejected: Option<Arc<Entry<C>>>,
+    pub(super) refresh_from: u64,
+    pub(super) dice: Dice,
+    /// No load before this while a valid credential is there.
+    warm_until: u64,
+    /// No load before this while there is none.
+    cold_until: u64,
+    cold_failures: u32,
+    forced_from: u64,
+    forced_pause: u64,
+}
+
+impl<C> Gate<C> {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            flight: None,
+            flights: 0,
+            generation: 0,
+            failures: 0,
+            last_error: None,
+            rejected: None,
+            refresh_from: 0,
+            dice: Dice::new(seed),
+            warm_until: 0,
+            cold_until: 0,
+            cold_failures: 0,
+            forced_from: 0,
+            forced_pause: FORCED_LEAST,
+        }
+    }
+
+    /// Whether the source is left alone for now although the credential at hand ages.
+    pub(super) fn pauses_warm(&self, now: Now) -> bool {
+        now.mono < self.warm_until
+    }
+
+    /// The error to share while the source is left alone and there is nothing to serve.
+    pub(super) fn pauses_cold(&self, now: Now) -> Option<&ProviderError> {
+        self.last_error.as_ref().filter(|_| now.mono < self.cold_until)
+    }
+
+    /// Takes note of a failed load. `remaining` is how long a valid credential lasts, if there is one.
+    /// Gives the moment up to which the source is left alone.
+    pub(super) fn failed(&mut self, error: &ProviderError, now: Now, remaining: Option<Duration>) -> u64 {
+        self.failures = self.failures.saturating_add(1);
+        self.last_error = Some(error.clone());
+        if let Some(remaining) = remaining {
+            self.warm_until = later(now, backoff::warm(error, remaining, &mut self.dice));
+            self.cold_until = later(now, backoff::asked_for(error));
+            self.warm_until
+        } else {
+            self.cold_failures = self.cold_failures.saturating_add(1);
+            self.cold_until = later(now, backoff::cold(error, self.cold_failures, &mut self.dice));
+            self.cold_until
+        }
+    }
+
+    /// Takes note of a load that worked. `recurred`: it brought back what had been rejected.
+    pub(super) fn succeeded(&mut self, now: Now, recurred: bool) {
+        self.failures = 0;
+        self.cold_failures = 0;
+        self.last_error = None;
+        self.warm_until = 0;
+        self.cold_until = 0;
+        if recurred {
+            self.forced_pause = self.forced_pause.saturating_mul(2).min(FORCED_MOST);
+        } else {
+            self.forced_pause = FORCED_LEAST;
+            self.forced_from = self.forced_from.min(now.mono.saturating_add(FORCED_LEAST));
+        }
+    }
+
+    /// The source gave the held credential once more: it is asked again a little later.
+    pub(super) fn ask_again_at(&mut self, mono: u64) {
+        self.warm_until = mono;
+    }
+
+    /// Takes note of a rejection. The next load may begin at once, unless the last forced one was a moment
+    /// ago or the server asked for patience.
+    pub(super) fn rejected(&mut self, now: Now) {
+        self.warm_until = 0;
+        self.cold_failures = 0;
+        if now.mono < self.forced_from {
+            self.cold_until = self.cold_until.max(self.forced_from);
+            self.last_error =
+                Some(ProviderError::rejected("the credential was rejected by the service that it is for"));
+        }
+        self.forced_from = self.forced_from.max(now.mono).saturating_add(self.forced_pause);
+    }
+}
+
+pub(super) fn later(now: Now, by: Duration) -> u64 {
+    now.mono.saturating_add(nanos(by))
+}

@@ -1,0 +1,121 @@
+//! Waiting for a credential.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures::FutureExt;
+
+use crate::ProviderError;
+use crate::cached::flight::{Core, Flight, Landing, Verdict};
+use crate::cached::slot::Cached;
+use crate::runtime::Sleep;
+
+/// After so many loads that were lost or that brought what nobody could use, a caller gives up.
+const MOST_LOSSES: u8 = 3;
+
+/// The future of [`CachedProvider::get`](super::CachedProvider::get): `Send`, `'static`, and free to be
+/// dropped at any time.
+#[must_use = "futures do nothing unless polled"]
+pub struct Get<C> {
+    core: Arc<Core<C>>,
+    state: State<C>,
+    losses: u8,
+}
+
+enum State<C> {
+    Start,
+    Waiting { flight: Flight<C>, patience: Option<Sleep> },
+}
+
+impl<C> Get<C> {
+    pub(super) fn new(core: Arc<Core<C>>) -> Self {
+        Self { core, state: State::Start, losses: 0 }
+    }
+}
+
+impl<C: Send + Sync + 'static> Future for Get<C> {
+    type Output = Result<Cached<C>, ProviderError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        loop {
+            match &mut this.state {
+                State::Start => {
+                    if let Some(hit) = this.core.hit() {
+                        return Poll::Ready(Ok(hit));
+                    }
+                    match this.core.decide(this.losses) {
+                        Verdict::Serve(cached) => return Poll::Ready(Ok(cached)),
+                        Verdict::Fail(error) => return Poll::Ready(Err(error)),
+                        Verdict::Nudge(cached, flight) => {
+                            return Poll::Ready(Ok(this.nudge(cached, flight, cx)));
+                        }
+                        Verdict::Wait { flight, patience } => {
+                            let patience = patience.map(|patience| this.core.sleep(patience));
+                            this.state = State::Waiting { flight, patience };
+                        }
+                    }
+                }
+                State::Waiting { flight, patience } => {
+                    match flight.landing.poll_unpin(cx) {
+                        Poll::Ready(Landing::Loaded(entry)) => {
+                            if let Some(cached) = this.core.still_current(entry) {
+                                return this.done(Ok(cached));
+                            }
+                        }
+                        Poll::Ready(Landing::Failed(error)) => {
+                            let answer = this.core.fallback().ok_or(error);
+                            return this.done(answer);
+                        }
+                        Poll::Ready(Landing::Lost) => {}
+                        Poll::Pending => {
+                            if let Some(sleep) = patience {
+                                if sleep.poll_unpin(cx).is_pending() {
+                                    return Poll::Pending;
+                                }
+                                *patience = None;
+                                if let Some(cached) = this.core.fallback() {
+                                    return this.done(Ok(cached));
+                                }
+                            }
+                            return Poll::Pending;
+                        }
+                    }
+                    this.losses += 1;
+                    this.state = State::Start;
+                    if this.losses > MOST_LOSSES {
+                        let error = ProviderError::transient("no credential lasted until it could be served");
+                        return this.done(Err(error));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<C: Send + Sync + 'static> Get<C> {
+    /// Moves a load on that nobody drives.
+    fn nudge(&self, cached: Cached<C>, mut flight: Flight<C>, cx: &mut Context<'_>) -> Cached<C> {
+        match flight.landing.poll_unpin(cx) {
+            Poll::Ready(Landing::Loaded(entry)) => self.core.still_current(entry).unwrap_or(cached),
+            _ => cached,
+        }
+    }
+
+    /// Polled once more, it asks anew.
+    fn done(&mut self, answer: Result<Cached<C>, ProviderError>) -> Poll<Result<Cached<C>, ProviderError>> {
+        self.state = State::Start;
+        self.losses = 0;
+        Poll::Ready(answer)
+    }
+}
+
+impl<C> fmt::Debug for Get<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waiting = matches!(self.state, State::Waiting { .. });
+        f.debug_struct("Get").field("waiting", &waiting).finish_non_exhaustive()
+    }
+}
