@@ -1,1 +1,25 @@
-//! stub
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![doc = include_str!("../README.md")]
+
+mod payload;
+mod strip;
+
+#[cfg(feature = "verify")]
+mod authorize;
+#[cfg(feature = "verify")]
+mod resolve;
+#[cfg(feature = "sign")]
+pub mod sign;
+#[cfg(feature = "verify")]
+pub mod verify;
+
+#[cfg(feature = "verify")]
+pub use authorize::{AccessRequest, AllowVerified, Authorize, Denied};
+pub use payload::PayloadSha256;
+#[cfg(feature = "verify")]
+pub use resolve::{KeyRequest, ResolveError, ResolveKey, Resolved, StaticKeys};
+#[cfg(feature = "sign")]
+pub use sign::{SignError, SignSigV4, SignSigV4Layer};
+pub use strip::{StripCredentials, Stripped, strip_credentials};
+#[cfg(feature = "verify")]
+pub use verify::{BodyError, Caller, VerifiedBody, VerifySigV4, VerifySigV4Layer};

@@ -1,0 +1,170 @@
+//! Whether an upstream's refusal means that the credential is over, and the body that says so.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use credfed_core::Rejection;
+use http::{Response, StatusCode, response};
+use http_body::{Body, Frame, SizeHint};
+use pin_project::pin_project;
+
+/// An error document is small; what is larger is handed on without a look at the rest.
+const READ_LIMIT: usize = 64 * 1024;
+
+/// An answer that may reject the credential, while its body is read.
+pub(super) struct Inspection<B> {
+    parts: Option<response::Parts>,
+    read: BytesMut,
+    rest: Option<B>,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Inspection<B> {
+    /// Only these statuses carry the codes in question; any other answer comes back as it is.
+    pub(super) fn of(response: Response<B>) -> Result<Self, Response<B>> {
+        let suspicious = matches!(
+            response.status(),
+            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+        );
+        if !suspicious {
+            return Err(response);
+        }
+        let (parts, body) = response.into_parts();
+        Ok(Self { parts: Some(parts), read: BytesMut::new(), rest: Some(body) })
+    }
+
+    /// Reads the error document, then says whether it rejects the credential. The answer is whole again: what was
+    /// read comes first, what was not (too long, or broken off) follows.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<(Option<Rejection>, Option<Response<UpstreamBody<B>>>)> {
+        while let Some(body) = self.rest.as_mut() {
+            if self.read.len() >= READ_LIMIT {
+                break;
+            }
+            match ready!(Pin::new(body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.read.extend_from_slice(&data),
+                    // Trailers end the body; an error document has none that matter.
+                    Err(_) => self.rest = None,
+                },
+                // The reader meets the error itself, behind what came before it.
+                Some(Err(error)) => {
+                    let body = UpstreamBody::read(self.read.split().freeze(), None, Some(error));
+                    return Poll::Ready((None, self.parts.take().map(|parts| Response::from_parts(parts, body))));
+                }
+                None => self.rest = None,
+            }
+        }
+        let Some(parts) = self.parts.take() else { return Poll::Ready((None, None)) };
+        let read = self.read.split().freeze();
+        let rejection = rejection(&parts, &read);
+        let body = UpstreamBody::read(read, self.rest.take(), None);
+        Poll::Ready((rejection, Some(Response::from_parts(parts, body))))
+    }
+}
+
+fn rejection(parts: &response::Parts, document: &[u8]) -> Option<Rejection> {
+    let code = parts.headers.get("x-amzn-errortype").map_or(&b""[..], |code| code.as_bytes());
+    let names = |name: &str| {
+        let element = format!("<Code>{name}</Code>");
+        contains(document, element.as_bytes())
+            || contains(document, format!("{name}\"").as_bytes())
+            || code.starts_with(name.as_bytes())
+    };
+    if names("ExpiredToken") || names("ExpiredTokenException") {
+        Some(Rejection::Expired)
+    } else if names("InvalidToken") {
+        Some(Rejection::Invalid)
+    } else if parts.status == StatusCode::UNAUTHORIZED {
+        Some(Rejection::Unauthorized)
+    } else {
+        None
+    }
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// The body of a signed request's answer. A refusal's has been looked at; its bytes are all still there.
+#[pin_project(project = UpstreamProjection)]
+pub enum UpstreamBody<B: Body> {
+    /// Handed on as it comes.
+    Streaming(#[pin] B),
+    /// Read already, with what follows.
+    Read {
+        /// What was read.
+        read: Option<Bytes>,
+        /// What was not.
+        #[pin]
+        rest: Option<B>,
+        /// Where reading broke off.
+        error: Option<B::Error>,
+    },
+}
+
+impl<B: Body> UpstreamBody<B> {
+    fn read(read: Bytes, rest: Option<B>, error: Option<B::Error>) -> Self {
+        Self::Read { read: Some(read).filter(|read| !read.is_empty()), rest, error }
+    }
+}
+
+impl<B: Body> fmt::Debug for UpstreamBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Streaming(_) => "UpstreamBody::Streaming",
+            Self::Read { .. } => "UpstreamBody::Read",
+        })
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for UpstreamBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.project() {
+            UpstreamProjection::Streaming(body) => body.poll_frame(cx),
+            UpstreamProjection::Read { read, rest, error } => {
+                if let Some(read) = read.take() {
+                    return Poll::Ready(Some(Ok(Frame::data(read))));
+                }
+                if let Some(error) = error.take() {
+                    return Poll::Ready(Some(Err(error)));
+                }
+                rest.as_pin_mut().map_or(Poll::Ready(None), |rest| rest.poll_frame(cx))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Streaming(body) => body.is_end_stream(),
+            Self::Read { read, rest, error } => {
+                read.is_none() && error.is_none() && rest.as_ref().is_none_or(Body::is_end_stream)
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Streaming(body) => body.size_hint(),
+            Self::Read { read, rest, .. } => {
+                let read = read.as_ref().map_or(0, Bytes::len) as u64;
+                let rest = rest.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
+                let mut hint = SizeHint::new();
+                if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(read)) {
+                    hint.set_upper(upper);
+                }
+                hint.set_lower(rest.lower().saturating_add(read));
+                hint
+            }
+        }
+    }
+}

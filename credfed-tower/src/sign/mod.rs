@@ -1,0 +1,38 @@
+//! Sign what goes out with the credential of a [`CachedProvider`](credfed_core::CachedProvider).
+//!
+//! [`SignSigV4Layer`] does, for every request:
+//!
+//! 1. take off what a caller may have left ([`strip_credentials`](crate::strip_credentials));
+//! 2. take the upstream's authority, where one is configured, and refuse others; set `Host` to it;
+//! 3. get the credential: from the cache, without a lock or a copy, while it is fresh;
+//! 4. sign with AWS Signature Version 4, session token included (by the `aws-sigv4` crate);
+//! 5. call the inner service;
+//! 6. where the answer says that the credential is over (401, or 400 / 403 with `ExpiredToken` or `InvalidToken`),
+//!    invalidate it, and if the body can be replayed ([`Replay`]) try once more with a new one.
+//!
+//! # Payload
+//! A known hash ([`PayloadSha256`](crate::PayloadSha256) in the request's extensions) is signed; a body at its end is
+//! signed as the empty one; any other body goes unsigned (`UNSIGNED-PAYLOAD`), which S3 alone accepts, so for other
+//! services it is [`SignError::Unsignable`].
+//!
+//! # Deployment
+//! - Retries belong outside of this layer, so that each attempt is signed anew.
+//! - Redirects must not be followed inside of it: a redirected request would carry the signature, and for another
+//!   host. Clients that follow redirects need that switched off.
+//! - A raw `+` in the query is read as the plus sign that it is (RFC 3986) and sent as `%2B`, since upstreams
+//!   disagree on what a raw one means and the signature covers the meaning.
+
+mod error;
+mod future;
+mod inspect;
+mod layer;
+mod replay;
+mod request;
+mod service;
+
+pub use self::error::SignError;
+pub use self::future::SignFuture;
+pub use self::inspect::UpstreamBody;
+pub use self::layer::SignSigV4Layer;
+pub use self::replay::{NeverReplay, Replay, ReplayClone, ReplayEmpty};
+pub use self::service::SignSigV4;

@@ -1,0 +1,193 @@
+//! What was verified is taken off before a request goes on: the caller's credentials never travel upstream.
+
+use std::borrow::Cow;
+use std::task::{Context, Poll};
+
+use http::header::{
+    AUTHORIZATION, CONNECTION, EXPECT, FORWARDED, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+};
+use http::request::Parts;
+use http::uri::{PathAndQuery, Uri};
+use http::Request;
+use percent_encoding::percent_decode_str;
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// Removes from a request's head what belongs to the hop that was verified.
+///
+/// - `Authorization`, and the `x-amz-*` headers that carry a signature: date, content-sha256, security-token,
+///   region-set, s3session-token.
+/// - The hop-by-hop headers (RFC 9110, section 7.6.1), what `Connection` names, and what proxies add.
+/// - Every `x-amz-*` parameter of the query. In a presigned request the ones that stand for headers become headers,
+///   except those of server-side encryption, which are not effective in a URL. With credentials in the header they
+///   have no effect, and none is given to them further on.
+///
+/// Path and all other parameters stay byte for byte. A parameter that no header can carry is dropped; the verifier
+/// refuses such a request before.
+pub fn strip_credentials(parts: &mut Parts) {
+    let presigned = !parts.headers.contains_key(AUTHORIZATION);
+    strip_hop_by_hop(&mut parts.headers);
+    for name in SIGNATURE_HEADERS {
+        parts.headers.remove(name);
+    }
+    strip_query(parts, presigned);
+}
+
+/// [`strip_credentials`] as a layer.
+///
+/// ```
+/// use credfed_tower::StripCredentials;
+/// use tower::ServiceBuilder;
+///
+/// let stack = ServiceBuilder::new().layer(StripCredentials::new());
+/// # let _ = stack;
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StripCredentials {
+    _private: (),
+}
+
+impl StripCredentials {
+    /// The layer has no settings.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl<S> Layer<S> for StripCredentials {
+    type Service = Stripped<S>;
+
+    fn layer(&self, inner: S) -> Stripped<S> {
+        Stripped { inner }
+    }
+}
+
+/// The service that [`StripCredentials`] makes.
+#[derive(Clone, Copy, Debug)]
+pub struct Stripped<S> {
+    inner: S,
+}
+
+impl<S, B> Service<Request<B>> for Stripped<S>
+where
+    S: Service<Request<B>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> S::Future {
+        let (mut parts, body) = request.into_parts();
+        strip_credentials(&mut parts);
+        self.inner.call(Request::from_parts(parts, body))
+    }
+}
+
+const SIGNATURE_HEADERS: [HeaderName; 6] = [
+    AUTHORIZATION,
+    HeaderName::from_static("x-amz-date"),
+    HeaderName::from_static("x-amz-content-sha256"),
+    HeaderName::from_static("x-amz-security-token"),
+    HeaderName::from_static("x-amz-region-set"),
+    HeaderName::from_static("x-amz-s3session-token"),
+];
+
+const HOP_HEADERS: [HeaderName; 13] = [
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    EXPECT,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    FORWARDED,
+    VIA,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("x-real-ip"),
+];
+
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect();
+    for name in named.iter().chain([&CONNECTION]) {
+        headers.remove(name);
+    }
+    for name in HOP_HEADERS {
+        headers.remove(name);
+    }
+    let forwarded: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with("x-forwarded-")).cloned().collect();
+    for name in forwarded {
+        headers.remove(name);
+    }
+}
+
+fn strip_query(parts: &mut Parts, presigned: bool) {
+    let Some(query) = parts.uri.query() else { return };
+    if !query.split('&').any(|pair| is_amz(name_of(pair))) {
+        return;
+    }
+    let mut kept = String::with_capacity(query.len());
+    for pair in query.split('&') {
+        let name = name_of(pair);
+        if is_amz(name) {
+            if presigned {
+                hoist(&mut parts.headers, name, pair.split_once('=').map_or("", |(_, value)| value));
+            }
+        } else {
+            if !kept.is_empty() {
+                kept.push('&');
+            }
+            kept.push_str(pair);
+        }
+    }
+    let path = parts.uri.path();
+    let target = if kept.is_empty() { path.to_owned() } else { format!("{path}?{kept}") };
+    let mut uri = parts.uri.clone().into_parts();
+    // Taking parameters out of a valid query leaves a valid one.
+    if let Ok(target) = PathAndQuery::try_from(target) {
+        uri.path_and_query = Some(target);
+    }
+    if let Ok(uri) = Uri::from_parts(uri) {
+        parts.uri = uri;
+    }
+}
+
+/// The parameters that carry the signature itself; they become no headers.
+const CARRIER: [&str; 8] = credfed_sigv4_verify::CREDENTIAL_QUERY_PARAMETERS;
+
+fn hoist(headers: &mut HeaderMap, name: &str, value: &str) {
+    let name = decoded(name).to_ascii_lowercase();
+    let carries = CARRIER.iter().any(|parameter| parameter.eq_ignore_ascii_case(&name));
+    if carries || name.starts_with("x-amz-server-side-encryption") || name == "x-amz-content-sha256" {
+        return;
+    }
+    let name = HeaderName::try_from(name);
+    let value = HeaderValue::from_bytes(&percent_decode_str(value).collect::<Vec<u8>>());
+    if let (Ok(name), Ok(value)) = (name, value) {
+        headers.entry(name).or_insert(value);
+    }
+}
+
+fn is_amz(name: &str) -> bool {
+    decoded(name).get(..6).is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-amz-"))
+}
+
+fn name_of(pair: &str) -> &str {
+    pair.split_once('=').map_or(pair, |(name, _)| name)
+}
+
+fn decoded(name: &str) -> Cow<'_, str> {
+    percent_decode_str(name).decode_utf8_lossy()
+}

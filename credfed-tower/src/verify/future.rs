@@ -1,0 +1,333 @@
+//! One request on its way: parse, resolve, verify, authorise, call, and a last look at the body.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::SystemTime;
+
+use bytes::{Bytes, BytesMut};
+use credfed_sigv4_verify::{Reason, SignedRequest, VerifiedHead};
+use http::request::Parts;
+use http::{Method, Request, Response, Uri};
+use http_body::Body;
+use pin_project::pin_project;
+use sha2::{Digest, Sha256};
+use tower_service::Service;
+
+use super::body::VerifiedBody;
+use super::caller::Caller;
+use super::layer::Shared;
+use super::reject::{AnswerBody, Refusal, request_id};
+use super::watch::{DRAIN_LIMIT, Verdict, Watch};
+use crate::authorize::{AccessRequest, Authorize, Denied};
+use crate::payload::PayloadSha256;
+use crate::resolve::{KeyRequest, Resolved, ResolveError, ResolveKey};
+
+/// The response of [`VerifySigV4`](super::VerifySigV4).
+#[pin_project(project = VerifyProjection)]
+pub struct VerifyFuture<S, R, A, B>
+where
+    S: Service<Request<VerifiedBody<B>>>,
+    R: ResolveKey,
+    A: Authorize<R::Claims>,
+{
+    shared: Arc<Shared<R, A>>,
+    service: S,
+    /// Taken when the inner service is called.
+    request: Option<(Parts, B)>,
+    now: SystemTime,
+    asked: Asked,
+    /// The body under check, once the inner service has it.
+    watch: Option<Watch<B>>,
+    #[pin]
+    stage: Stage<R::Future, A::Future, S::Future, S::Response, R::Claims, B>,
+}
+
+/// What a refusal says of its request.
+struct Asked {
+    method: Method,
+    uri: Uri,
+}
+
+#[pin_project(project = StageProjection)]
+enum Stage<RF, AF, SF, Res, C, B> {
+    Parse,
+    Resolve(#[pin] RF),
+    /// The hash of the real body is part of the signature.
+    Buffer {
+        resolved: Option<Resolved<C>>,
+        read: BytesMut,
+    },
+    Authorize {
+        #[pin]
+        decision: AF,
+        admitted: Option<Admitted<C, B>>,
+    },
+    Call(#[pin] SF),
+    /// The inner service answered success without having read the body to its verified end.
+    Drain {
+        response: Option<Res>,
+        budget: usize,
+    },
+}
+
+/// A request that was verified and waits for the authoriser.
+struct Admitted<C, B> {
+    parts: Parts,
+    caller: Caller<C>,
+    payload: Option<PayloadSha256>,
+    body: VerifiedBody<B>,
+    watch: Option<Watch<B>>,
+}
+
+impl<S, R, A, B> VerifyFuture<S, R, A, B>
+where
+    S: Service<Request<VerifiedBody<B>>>,
+    R: ResolveKey,
+    A: Authorize<R::Claims>,
+{
+    pub(super) fn new(request: Request<B>, service: S, shared: Arc<Shared<R, A>>) -> Self {
+        let now = shared.clock.wall();
+        let asked = Asked { method: request.method().clone(), uri: request.uri().clone() };
+        let request = Some(request.into_parts());
+        Self { shared, service, request, now, asked, watch: None, stage: Stage::Parse }
+    }
+}
+
+impl<S, R, A, B> fmt::Debug for VerifyFuture<S, R, A, B>
+where
+    S: Service<Request<VerifiedBody<B>>>,
+    R: ResolveKey,
+    A: Authorize<R::Claims>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyFuture").finish_non_exhaustive()
+    }
+}
+
+impl<S, R, A, B, ResBody> Future for VerifyFuture<S, R, A, B>
+where
+    S: Service<Request<VerifiedBody<B>>, Response = Response<ResBody>>,
+    R: ResolveKey,
+    A: Authorize<R::Claims>,
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Output = Result<Response<AnswerBody<ResBody>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        Poll::Ready(match ready!(this.poll_answer(cx)) {
+            Ok(Ok(response)) => Ok(response.map(AnswerBody::Inner)),
+            Ok(Err(error)) => Err(error),
+            Err(reason) => Ok(refusal(this.shared, this.asked, *this.now, reason)),
+        })
+    }
+}
+
+/// The inner service's answer, or why there is none.
+type Answer<Res, E> = Result<Result<Res, E>, Reason>;
+
+impl<S, R, A, B, ResBody> VerifyProjection<'_, S, R, A, B>
+where
+    S: Service<Request<VerifiedBody<B>>, Response = Response<ResBody>>,
+    R: ResolveKey,
+    A: Authorize<R::Claims>,
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Answer<S::Response, S::Error>> {
+        loop {
+            match self.stage.as_mut().project() {
+                StageProjection::Parse | StageProjection::Resolve(_) => ready!(self.poll_resolve(cx))?,
+                StageProjection::Buffer { .. } => ready!(self.poll_buffer(cx))?,
+                StageProjection::Authorize { decision, admitted } => {
+                    ready!(decision.poll(cx)).map_err(denied)?;
+                    let admitted = admitted.take().ok_or(Reason::Internal)?;
+                    self.call(admitted)?;
+                }
+                StageProjection::Call(calling) => {
+                    let answer = ready!(calling.poll(cx));
+                    let verdict = self.watch.as_ref().map_or(Verdict::Verified, |watch| watch.lock().verdict());
+                    match (verdict, answer) {
+                        (Verdict::Failed(reason), _) => return Poll::Ready(Err(reason)),
+                        (Verdict::Unread, Ok(response)) if succeeds(&response) => {
+                            self.stage.set(Stage::Drain { response: Some(response), budget: DRAIN_LIMIT });
+                        }
+                        (_, answer) => return Poll::Ready(Ok(answer)),
+                    }
+                }
+                StageProjection::Drain { response, budget } => {
+                    // Whoever still holds the body would lose what is read here.
+                    let watch = self.watch.as_ref().filter(|watch| watch.is_sole());
+                    let watch = watch.ok_or(Reason::IncompleteBody)?;
+                    return Poll::Ready(match ready!(watch.lock().poll_drain(cx, budget)) {
+                        Verdict::Verified => response.take().map(Ok).ok_or(Reason::Internal),
+                        Verdict::Failed(reason) => Err(reason),
+                        Verdict::Unread => Err(Reason::IncompleteBody),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Parses and resolves. A resolver that answers at once costs no second parse.
+    fn poll_resolve(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        let (parts, _) = self.request.as_ref().ok_or(Reason::Internal)?;
+        let verifier = &self.shared.verifier;
+        let (signed, resolved);
+        if let StageProjection::Resolve(resolving) = self.stage.as_mut().project() {
+            resolved = ready!(resolving.poll(cx));
+            signed = verifier.parse(parts)?;
+        } else {
+            signed = verifier.parse(parts)?;
+            let key = KeyRequest::new(signed.access_key(), signed.session_token(), signed.scope(), *self.now);
+            self.stage.set(Stage::Resolve(self.shared.resolver.resolve(key)));
+            let StageProjection::Resolve(resolving) = self.stage.as_mut().project() else {
+                return Poll::Ready(Err(Reason::Internal));
+            };
+            resolved = ready!(resolving.poll(cx));
+        }
+        let resolved = match resolved {
+            Ok(resolved) => resolved,
+            Err(error) => return Poll::Ready(Err(unresolved(self.shared, &signed, error, *self.now))),
+        };
+        if signed.needs_body_hash() {
+            self.stage.set(Stage::Buffer { resolved: Some(resolved), read: BytesMut::new() });
+            return Poll::Ready(Ok(()));
+        }
+        let head = verifier.verify(&signed, Some(&resolved.key), *self.now)?;
+        let payload = head.declared_sha256().map(PayloadSha256);
+        let (caller, decision) = judge(self.shared, parts, &signed, &head, resolved, *self.now)?;
+        drop(signed);
+        let (parts, body) = self.request.take().ok_or(Reason::Internal)?;
+        let (body, watch) = VerifiedBody::bind(head, body)?;
+        let admitted = Some(Admitted { parts, caller, payload, body, watch });
+        self.stage.set(Stage::Authorize { decision, admitted });
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads the body up to the cap, since its hash is a line of the canonical request, and verifies then.
+    fn poll_buffer(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        let StageProjection::Buffer { resolved, read } = self.stage.as_mut().project() else {
+            return Poll::Ready(Err(Reason::Internal));
+        };
+        let (parts, body) = self.request.as_mut().ok_or(Reason::Internal)?;
+        let cap = self.shared.max_buffered_body;
+        let rest = cap.saturating_sub(read.len());
+        if body.size_hint().lower() > rest as u64 {
+            return Poll::Ready(Err(Reason::EntityTooLarge));
+        }
+        while let Some(frame) = ready!(Pin::new(&mut *body).poll_frame(cx)) {
+            let frame = frame.map_err(|_| Reason::IncompleteBody)?;
+            let Ok(data) = frame.into_data() else { continue };
+            if data.len() > cap.saturating_sub(read.len()) {
+                return Poll::Ready(Err(Reason::EntityTooLarge));
+            }
+            read.extend_from_slice(&data);
+        }
+        let hash: [u8; 32] = Sha256::digest(&read[..]).into();
+        let resolved = resolved.take().ok_or(Reason::Internal)?;
+        let signed = self.shared.verifier.parse(parts)?;
+        let head = self.shared.verifier.verify_with_body_hash(&signed, Some(&resolved.key), *self.now, hash)?;
+        let (caller, decision) = judge(self.shared, parts, &signed, &head, resolved, *self.now)?;
+        drop(signed);
+        let body = VerifiedBody::buffered(head, read.split().freeze());
+        let (parts, _) = self.request.take().ok_or(Reason::Internal)?;
+        let admitted = Admitted { parts, caller, payload: Some(PayloadSha256(hash)), body, watch: None };
+        self.stage.set(Stage::Authorize { decision, admitted: Some(admitted) });
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, admitted: Admitted<R::Claims, B>) -> Result<(), Reason> {
+        let Admitted { mut parts, caller, payload, body, watch } = admitted;
+        parts.extensions.insert(caller);
+        if let Some(payload) = payload {
+            parts.extensions.insert(payload);
+        }
+        *self.watch = watch;
+        let calling = self.service.call(Request::from_parts(parts, body));
+        self.stage.set(Stage::Call(calling));
+        Ok(())
+    }
+}
+
+/// What stands between a verified signature and the inner service: the session's end, then the authoriser.
+fn judge<R, A>(
+    shared: &Shared<R, A>,
+    parts: &Parts,
+    signed: &SignedRequest<'_>,
+    head: &VerifiedHead,
+    resolved: Resolved<R::Claims>,
+    now: SystemTime,
+) -> Result<(Caller<R::Claims>, A::Future), Reason>
+where
+    R: ResolveKey,
+    A: Authorize<R::Claims>,
+{
+    if resolved.not_after.is_some_and(|end| now >= end) {
+        return Err(Reason::ExpiredToken);
+    }
+    let caller = Caller::new(head, signed, resolved.not_after, resolved.claims);
+    let decision = shared.authorizer.authorize(&AccessRequest::new(parts, signed, caller.claims()));
+    Ok((caller, decision))
+}
+
+/// Without a key there is nothing to verify; the verifier still does the same work, and has the last word on what
+/// the client learns.
+fn unresolved<R, A>(
+    shared: &Shared<R, A>,
+    signed: &SignedRequest<'_>,
+    error: ResolveError,
+    now: SystemTime,
+) -> Reason {
+    let unknown = match shared.verifier.verify(signed, None, now) {
+        Err(reason) => reason,
+        Ok(_) => Reason::Internal,
+    };
+    match error {
+        ResolveError::Unavailable => Reason::ResolverUnavailable,
+        ResolveError::Unknown => unknown,
+        _ if shared.verifier.uniform_errors() => unknown,
+        ResolveError::Invalid => Reason::InvalidToken,
+        ResolveError::Expired => Reason::ExpiredToken,
+    }
+}
+
+fn denied(denied: Denied) -> Reason {
+    tracing::info!(target: "credfed::authorize", note = denied.note(), "not allowed");
+    if denied.is_unavailable() { Reason::ResolverUnavailable } else { Reason::AccessDenied }
+}
+
+fn succeeds<B>(response: &Response<B>) -> bool {
+    response.status().as_u16() < 400
+}
+
+fn refusal<R, A, ResBody>(
+    shared: &Shared<R, A>,
+    asked: &Asked,
+    now: SystemTime,
+    reason: Reason,
+) -> Response<AnswerBody<ResBody>> {
+    let request_id = request_id(now);
+    let refusal = Refusal {
+        reason: &reason,
+        protocol: shared.verifier.protocol(),
+        method: &asked.method,
+        path: asked.uri.path(),
+        request_id: &request_id,
+    };
+    tracing::debug!(target: "credfed::verify", code = refusal.code(), %reason, request_id, "refused");
+    let mut response = match &shared.on_refusal {
+        Some(answer) => answer(&refusal),
+        None => refusal.answer(),
+    };
+    if asked.method == Method::HEAD {
+        std::mem::take(response.body_mut());
+    }
+    response.extensions_mut().insert(reason);
+    response.map(AnswerBody::refusal)
+}

@@ -1,0 +1,49 @@
+//! Let nobody in without a verified AWS Signature Version 4.
+//!
+//! [`VerifySigV4Layer`] stands in front of a service and does, in this order:
+//!
+//! 1. parse the request: exactly one carrier, within limits, before any cryptography;
+//! 2. resolve the access key ([`ResolveKey`]);
+//! 3. verify the signature, its scope, its time and what it covers;
+//! 4. refuse a session that is over;
+//! 5. authorise ([`Authorize`]);
+//! 6. call the inner service with a [`VerifiedBody`], which checks the payload while it streams and keeps its last
+//!    frame back until the check has passed;
+//! 7. look at the body once more when the inner service has answered: an answer of success to a body that was not
+//!    read to its verified end is replaced.
+//!
+//! The inner service is a `Service<Request<VerifiedBody<B>>>`, and only a request that was verified can be turned
+//! into one: there is no other way to make a `VerifiedBody`. A route that forgets the layer does not compile.
+//!
+//! # Deployment
+//! - The layer belongs outside of everything that rewrites path, query or signed headers. In axum that is the
+//!   outermost `Router::layer`; inside `Router::nest` the path is stripped before the layer sees it and no
+//!   signature matches.
+//! - A CORS preflight (`OPTIONS` without credentials) is answered by a CORS layer outside of this one.
+//! - Trailers of the HTTP message are covered by no signature, so [`VerifiedBody`] drops them.
+//! - Forwarding services put [`StripCredentials`](crate::StripCredentials) behind it.
+//!
+//! # Errors
+//! A refused request is answered in AWS's format for the verifier's protocol; the typed
+//! [`Reason`](credfed_sigv4_verify::Reason) stands in the extensions of the response, and
+//! [`VerifySigV4Layer::on_refusal`] replaces the answer. The error type of the inner service stays as it is.
+
+mod body;
+mod caller;
+#[cfg(feature = "axum")]
+mod extract;
+mod future;
+mod layer;
+mod reject;
+mod service;
+mod watch;
+
+pub use self::body::{BodyError, VerifiedBody};
+pub use self::caller::Caller;
+pub use self::future::VerifyFuture;
+pub use self::layer::VerifySigV4Layer;
+pub use self::reject::{AnswerBody, Refusal};
+pub use self::service::VerifySigV4;
+
+#[cfg(doc)]
+use crate::{Authorize, ResolveKey};

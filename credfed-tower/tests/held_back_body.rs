@@ -1,0 +1,225 @@
+//! The payload rule: whoever forwards a verified body never completes a request whose payload is not the signed one.
+//!
+//! Nothing here is simulated: a hyper client sends to a hyper server with the layer, whose inner service forwards with
+//! a hyper client to a bare socket that counts what arrives.
+
+mod support;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use aws_sigv4::http_request::SignableBody;
+use bytes::Bytes;
+use credfed_sigv4_verify::Reason;
+use credfed_tower::{BodyError, VerifiedBody};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use support::upstream::{self, Seen};
+use support::{Signer, layer, run, serve, sha256_hex};
+use tower::{ServiceBuilder, service_fn};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Version {
+    Http1,
+    Http2,
+}
+
+use Version::{Http1, Http2};
+
+/// Sends `sent` under a signature for `declared` through the layer, both hops in the given versions.
+async fn forward(declared: &[u8], sent: Vec<Bytes>, length: bool, client: Version, hop: Version) -> (StatusCode, String, Seen) {
+    let (upstream, seen) = match hop {
+        Http1 => upstream::http1().await,
+        Http2 => upstream::http2().await,
+    };
+    let front = serve(ServiceBuilder::new().layer(layer()).service(service_fn(
+        move |request: Request<VerifiedBody<Incoming>>| relay(request, upstream, hop),
+    )))
+    .await;
+    let request = Request::put(format!("http://{front}/bucket/key")).body(()).expect("a request");
+    let request = Signer::default().sign(request, SignableBody::Precomputed(sha256_hex(declared)));
+    let (mut parts, ()) = request.into_parts();
+    let total: usize = sent.iter().map(Bytes::len).sum();
+    if length {
+        parts.headers.insert("content-length", total.into());
+    }
+    let frames = futures::stream::iter(sent.into_iter().map(|data| Ok::<_, Infallible>(Frame::data(data))));
+    let request = Request::from_parts(parts, StreamBody::new(frames));
+    let client = Client::builder(TokioExecutor::new()).http2_only(client == Http2).build_http();
+    let response = client.request(request).await.expect("an answer");
+    let status = response.status();
+    let body = response.into_body().collect().await.expect("a body").to_bytes();
+    (status, String::from_utf8_lossy(&body).into_owned(), seen.await.expect("the upstream's report"))
+}
+
+/// Forwards with the caller's Content-Length, as a proxy does.
+async fn relay(
+    request: Request<VerifiedBody<Incoming>>,
+    upstream: SocketAddr,
+    hop: Version,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (mut parts, body) = request.into_parts();
+    credfed_tower::strip_credentials(&mut parts);
+    parts.headers.remove("host");
+    parts.uri = format!("http://{upstream}{}", parts.uri.path()).parse().expect("a target");
+    parts.version = http::Version::default();
+    let client = Client::builder(TokioExecutor::new()).http2_only(hop == Http2).build_http();
+    let status = match client.request(Request::from_parts(parts, body)).await {
+        Ok(response) => response.status(),
+        Err(_) => StatusCode::BAD_GATEWAY,
+    };
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+fn pieces(body: &[u8], size: usize) -> Vec<Bytes> {
+    body.chunks(size).map(Bytes::copy_from_slice).collect()
+}
+
+const BODY: &[u8] = b"what the caller signed, and nothing else, is what the upstream stores";
+
+#[test]
+fn a_payload_that_matches_reaches_the_upstream_whole() {
+    run(async {
+        for client in [Http1, Http2] {
+            for hop in [Http1, Http2] {
+                for (size, length) in [(BODY.len(), true), (7, true), (7, false), (1, true)] {
+                    let (status, answer, seen) = forward(BODY, pieces(BODY, size), length, client, hop).await;
+                    assert_eq!(status, StatusCode::OK, "{client:?} {hop:?} {size} {answer}");
+                    assert!(seen.complete);
+                    if length {
+                        assert_eq!(seen.body, BODY, "{client:?} {hop:?} {size}");
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_payload_with_one_changed_byte_never_completes_upstream_whatever_the_frames() {
+    run(async {
+        for at in [0, BODY.len() / 2, BODY.len() - 1] {
+            let mut changed = BODY.to_vec();
+            changed[at] ^= 1;
+            for client in [Http1, Http2] {
+                for hop in [Http1, Http2] {
+                    for (size, length) in [(BODY.len(), true), (7, true), (7, false), (1, true)] {
+                        let (status, answer, seen) =
+                            forward(BODY, pieces(&changed, size), length, client, hop).await;
+                        assert_eq!(status, StatusCode::BAD_REQUEST, "{client:?} {hop:?} {size} {at}");
+                        assert!(answer.contains("<Code>XAmzContentSHA256Mismatch</Code>"), "{answer}");
+                        assert!(!seen.complete, "{client:?} {hop:?} {size} {at}: {seen:?}");
+                        assert!(seen.body.len() < BODY.len() || !length);
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_payload_that_goes_on_after_the_signed_bytes_never_completes_upstream() {
+    run(async {
+        let mut longer = BODY.to_vec();
+        longer.extend_from_slice(b" and more");
+        for client in [Http1, Http2] {
+            let (status, _, seen) = forward(BODY, pieces(&longer, 9), true, client, Http1).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST);
+            assert!(!seen.complete);
+        }
+    });
+}
+
+#[test]
+fn a_payload_stripped_to_nothing_is_refused_before_the_inner_service_is_called() {
+    run(async {
+        let called = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let inner = {
+            let called = called.clone();
+            service_fn(move |_: Request<VerifiedBody<Incoming>>| {
+                called.store(true, std::sync::atomic::Ordering::SeqCst);
+                async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())) }
+            })
+        };
+        let front = serve(ServiceBuilder::new().layer(layer()).service(inner)).await;
+        for version in [Http1, Http2] {
+            let request = Request::put(format!("http://{front}/bucket/key")).body(Full::<Bytes>::default()).unwrap();
+            let request = Signer::default().sign(request, SignableBody::Precomputed(sha256_hex(BODY)));
+            let client = Client::builder(TokioExecutor::new()).http2_only(version == Http2).build_http();
+            let response = client.request(request).await.expect("an answer");
+            assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+            assert!(!called.load(std::sync::atomic::Ordering::SeqCst));
+        }
+    });
+}
+
+/// An inner service that answers without reading its body: small bodies are read and judged by the layer.
+async fn unread(declared: &[u8], sent: &[u8], answer: StatusCode) -> StatusCode {
+    let inner = service_fn(move |_: Request<VerifiedBody<Incoming>>| async move {
+        let mut response = Response::new(Full::<Bytes>::default());
+        *response.status_mut() = answer;
+        Ok::<_, Infallible>(response)
+    });
+    let front = serve(ServiceBuilder::new().layer(layer()).service(inner)).await;
+    let request = Request::put(format!("http://{front}/bucket/key"))
+        .body(Full::new(Bytes::copy_from_slice(sent)))
+        .expect("a request");
+    let request = Signer::default().sign(request, SignableBody::Precomputed(sha256_hex(declared)));
+    Client::builder(TokioExecutor::new()).build_http().request(request).await.expect("an answer").status()
+}
+
+#[test]
+fn an_answer_of_success_to_an_unread_body_stands_only_if_the_body_verifies() {
+    run(async {
+        assert_eq!(unread(BODY, BODY, StatusCode::OK).await, StatusCode::OK);
+        assert_eq!(unread(BODY, b"something else", StatusCode::OK).await, StatusCode::BAD_REQUEST);
+        // What the inner service refuses by itself needs no second opinion.
+        assert_eq!(unread(BODY, b"something else", StatusCode::CONFLICT).await, StatusCode::CONFLICT);
+    });
+}
+
+#[test]
+fn an_answer_of_success_to_a_large_unread_body_is_replaced() {
+    run(async {
+        let large = vec![7; 4 << 20];
+        assert_eq!(unread(&large, &large, StatusCode::OK).await, StatusCode::BAD_REQUEST);
+    });
+}
+
+#[test]
+fn a_reader_sees_the_typed_reason_in_place_of_the_last_bytes() {
+    run(async {
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let inner = service_fn(move |request: Request<VerifiedBody<Incoming>>| {
+            let tell = tell.clone();
+            async move {
+                let mut body = request.into_body();
+                let mut read = Vec::new();
+                let error = loop {
+                    match body.frame().await {
+                        Some(Ok(frame)) => read.extend_from_slice(frame.data_ref().expect("data")),
+                        Some(Err(error)) => break Some(error),
+                        None => break None,
+                    }
+                };
+                let _ = tell.send((read, error));
+                Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+            }
+        });
+        let front = serve(ServiceBuilder::new().layer(layer()).service(inner)).await;
+        let mut changed = BODY.to_vec();
+        changed[3] ^= 1;
+        let request = Request::put(format!("http://{front}/bucket/key")).body(Full::new(Bytes::from(changed))).unwrap();
+        let request = Signer::default().sign(request, SignableBody::Precomputed(sha256_hex(BODY)));
+        let response = Client::builder(TokioExecutor::new()).build_http().request(request).await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "the recorded error overrides the answer");
+        let (read, error) = told.recv().await.expect("a report");
+        assert!(read.len() < BODY.len());
+        assert!(matches!(error, Some(BodyError::Unverified(Reason::BodyMismatch))), "{error:?}");
+    });
+}
