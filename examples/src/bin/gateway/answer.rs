@@ -1,0 +1,166 @@
+//! What the caller is told of the upstream's answer, or of its absence.
+//!
+//! Two kinds of answer are the gateway's own affair and end here: redirects, and refusals of the gateway's own
+//! signature. The latter may quote the canonical request, session token included, and to the caller they would read
+//! as if the caller's key were wrong.
+
+use std::convert::Infallible;
+use std::error::Error;
+
+use bytes::Bytes;
+use credfed_tower::BodyError;
+use credfed_tower::sign::{SignError, UpstreamBody};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::{BodyExt, Either, Full, Limited};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Error as ClientError;
+
+/// The upstream's body as it streams, or a document of the gateway's own.
+pub(crate) type AnswerBody = Either<UpstreamBody<Incoming>, Full<Bytes>>;
+
+/// Codes with which an upstream refuses the signature, not what was asked for.
+const ABOUT_THE_SIGNATURE: [&str; 9] = [
+    "AuthorizationHeaderMalformed",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "NotSignedUp",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+    "UnrecognizedClientException",
+];
+
+/// Error documents are small; a larger one is not an S3 server's.
+const DOCUMENT_LIMIT: usize = 64 * 1024;
+
+/// Turns what the upstream said, or why it said nothing, into the caller's answer.
+pub(crate) async fn settle(
+    result: Result<Response<UpstreamBody<Incoming>>, SignError<ClientError>>,
+) -> Result<Response<AnswerBody>, Infallible> {
+    Ok(match result {
+        Ok(response) => of_upstream(response).await,
+        Err(error) => of_failure(&error),
+    })
+}
+
+async fn of_upstream(mut response: Response<UpstreamBody<Incoming>>) -> Response<AnswerBody> {
+    let status = response.status();
+    remove_hop_by_hop(response.headers_mut());
+    if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
+        tracing::error!(%status, "the upstream redirects; is it the right one, and its region?");
+        return document(StatusCode::BAD_GATEWAY, "BadGateway", "The upstream answered with a redirect.");
+    }
+    if !matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        return response.map(Either::Left);
+    }
+    let (parts, body) = response.into_parts();
+    let Ok(text) = Limited::new(body, DOCUMENT_LIMIT).collect().await.map(|body| body.to_bytes()) else {
+        tracing::error!(%status, "the upstream's error document breaks off or is too long");
+        return document(StatusCode::BAD_GATEWAY, "BadGateway", "The upstream's answer could not be read.");
+    };
+    if let Some(code) = code_about_the_signature(&text) {
+        tracing::error!(%status, code, "the upstream refuses the gateway's own credential or clock");
+        return document(
+            StatusCode::BAD_GATEWAY,
+            "BadGateway",
+            "The upstream refuses the gateway's own credential.",
+        );
+    }
+    Response::from_parts(parts, Either::Right(Full::new(text)))
+}
+
+fn of_failure(error: &SignError<ClientError>) -> Response<AnswerBody> {
+    match error {
+        SignError::Credential(cause) => {
+            tracing::error!(%cause, "no credential for the upstream");
+            document(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "Please reduce your request rate.")
+        }
+        SignError::Unsignable(why) => {
+            tracing::info!(why, "cannot be signed for the upstream");
+            document(StatusCode::BAD_REQUEST, "InvalidRequest", "The request cannot be forwarded as it is.")
+        }
+        // The verifying layer answers in its own words.
+        error if is_about_the_payload(error) => {
+            document(StatusCode::BAD_REQUEST, "IncompleteBody", "The payload is not the one that was signed.")
+        }
+        error => {
+            tracing::error!(error = causes(error), "the upstream cannot be reached");
+            document(StatusCode::BAD_GATEWAY, "BadGateway", "The upstream cannot be reached.")
+        }
+    }
+}
+
+fn document(status: StatusCode, code: &str, message: &str) -> Response<AnswerBody> {
+    let text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    );
+    let mut response = Response::new(Either::Right(Full::new(Bytes::from(text))));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    response
+}
+
+fn code_about_the_signature(text: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(text);
+    ABOUT_THE_SIGNATURE.into_iter().find(|code| text.contains(&format!("<Code>{code}</Code>")))
+}
+
+fn is_about_the_payload(error: &(dyn Error + 'static)) -> bool {
+    chain(error).any(|cause| cause.is::<BodyError>())
+}
+
+fn causes(error: &(dyn Error + 'static)) -> String {
+    chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}
+
+/// What belongs to the connection with the upstream (RFC 9110, section 7.6.1).
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    for name in [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE] {
+        headers.remove(name);
+    }
+    headers.remove("keep-alive");
+    headers.remove("proxy-connection");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_refusals_of_the_signature_are_the_gateways_own() {
+        let document = |code: &str| format!("<Error><Code>{code}</Code><StringToSign>x</StringToSign></Error>");
+        for code in ABOUT_THE_SIGNATURE {
+            assert_eq!(code_about_the_signature(document(code).as_bytes()), Some(code));
+        }
+        for code in ["AccessDenied", "NoSuchKey", "BadDigest"] {
+            assert_eq!(code_about_the_signature(document(code).as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_the_connection_goes() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in
+            [("connection", "close, x-private"), ("x-private", "1"), ("keep-alive", "5"), ("etag", "e")]
+        {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        remove_hop_by_hop(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["etag"]);
+    }
+}

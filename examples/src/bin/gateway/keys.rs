@@ -1,0 +1,337 @@
+//! The keys file: which key may do what in which bucket, under which prefix.
+//!
+//! ```toml
+//! [[key]]
+//! access_key_id = "reports-reader"
+//! secret_access_key = "…"
+//! list_buckets = true             # may see the names of all buckets; false unless told
+//!
+//! [[key.allow]]
+//! bucket = "reports"              # or "*": every bucket
+//! prefix = "2026/"                # keys that begin so; all keys unless told
+//! actions = ["read", "list"]      # of read, write, delete, list, administer
+//! ```
+
+use std::collections::HashSet;
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use credfed_core::Secret;
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+use crate::names::{BucketName, KeyPrefix};
+use crate::rights::{Action, Buckets, Grant, Rights};
+
+/// A key that callers sign with, and its rights.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) access_key_id: String,
+    pub(crate) secret: Secret,
+    pub(crate) rights: Rights,
+}
+
+/// What is wrong with a keys file, and where. Never quotes the file: the line may hold a secret.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct KeysError {
+    path: PathBuf,
+    line: Option<usize>,
+    what: String,
+}
+
+impl Key {
+    /// A key made now, with every right.
+    pub(crate) fn generate() -> Result<Self, getrandom::Error> {
+        const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let access_key_id = format!("AKIA{}", random_text::<16>(LETTERS)?);
+        let secret = Secret::new(random_text::<40>(ALPHABET)?);
+        Ok(Self { access_key_id, secret, rights: Rights::all() })
+    }
+}
+
+/// Reads and checks a keys file as a whole: every entry is good, or none is used.
+pub(crate) fn read(path: &Path) -> Result<Vec<Key>, KeysError> {
+    let text = std::fs::read_to_string(path).map_err(|error| KeysError {
+        path: path.to_owned(),
+        line: None,
+        what: format!("cannot be read: {error}"),
+    })?;
+    // Wiped when it goes.
+    let text = Secret::new(text);
+    let keys = parse(text.expose()).map_err(|fault| KeysError {
+        path: path.to_owned(),
+        line: fault.at.map(|at| line_of(text.expose(), at)),
+        what: fault.what,
+    })?;
+    warn_if_others_can_read(path);
+    Ok(keys)
+}
+
+impl fmt::Display for KeysError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if let Some(line) = self.line {
+            write!(f, ", line {line}")?;
+        }
+        write!(f, ": {}", self.what)
+    }
+}
+
+impl std::error::Error for KeysError {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    key: Vec<Spanned<KeyEntry>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyEntry {
+    access_key_id: Spanned<Text>,
+    secret_access_key: Spanned<Text>,
+    #[serde(default)]
+    list_buckets: bool,
+    #[serde(default)]
+    allow: Vec<AllowEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AllowEntry {
+    bucket: Spanned<Text>,
+    prefix: Option<Spanned<Text>>,
+    actions: Spanned<Vec<Spanned<Text>>>,
+}
+
+/// A string whose value no error message repeats, unlike those of serde's own.
+struct Text(Secret);
+
+impl Text {
+    fn as_str(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::String(text) => Ok(Self(Secret::new(text))),
+            _ => Err(serde::de::Error::custom("a string in quotes is needed here")),
+        }
+    }
+}
+
+struct Fault {
+    at: Option<Range<usize>>,
+    what: String,
+}
+
+impl Fault {
+    fn new(at: Range<usize>, what: impl Into<String>) -> Self {
+        Self { at: Some(at), what: what.into() }
+    }
+}
+
+fn parse(text: &str) -> Result<Vec<Key>, Fault> {
+    // The message alone: the full text of the error shows the line.
+    let file: File = toml::from_str(text)
+        .map_err(|error| Fault { at: error.span(), what: error.message().replace('\n', ", ") })?;
+    if file.key.is_empty() {
+        return Err(Fault { at: None, what: "there is no [[key]] in it, so nobody could do anything".to_owned() });
+    }
+    let mut seen = HashSet::new();
+    let mut keys = Vec::with_capacity(file.key.len());
+    for (index, entry) in file.key.into_iter().enumerate() {
+        let at = entry.get_ref().access_key_id.span();
+        let key = parse_key(entry).map_err(|fault| Fault {
+            what: format!("key {}: {}", index + 1, fault.what),
+            ..fault
+        })?;
+        if !seen.insert(key.access_key_id.clone()) {
+            return Err(Fault::new(at, format!("key {}: this access_key_id was given before", index + 1)));
+        }
+        keys.push(key);
+    }
+    Ok(keys)
+}
+
+fn parse_key(entry: Spanned<KeyEntry>) -> Result<Key, Fault> {
+    let whole = entry.span();
+    let KeyEntry { access_key_id, secret_access_key, list_buckets, allow } = entry.into_inner();
+    let id = access_key_id.get_ref().as_str();
+    let legible = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._=@".contains(&byte));
+    if !(3..=128).contains(&id.len()) || !legible {
+        return Err(Fault::new(access_key_id.span(), "access_key_id needs 3 to 128 of A-Z a-z 0-9 - . _ = @"));
+    }
+    let secret = secret_access_key.get_ref().as_str();
+    if !(16..=256).contains(&secret.len()) || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let what = "secret_access_key needs 16 to 256 visible ASCII characters";
+        return Err(Fault::new(secret_access_key.span(), what));
+    }
+    if allow.is_empty() && !list_buckets {
+        return Err(Fault::new(whole, "it has no [[key.allow]] and no list_buckets, so it may do nothing"));
+    }
+    let grants = allow.into_iter().map(parse_grant).collect::<Result<_, _>>()?;
+    Ok(Key {
+        access_key_id: id.to_owned(),
+        secret: Secret::new(secret.to_owned()),
+        rights: Rights { list_buckets, grants },
+    })
+}
+
+fn parse_grant(entry: AllowEntry) -> Result<Grant, Fault> {
+    let buckets = match entry.bucket.get_ref().as_str() {
+        "*" => Buckets::Any,
+        name => Buckets::Named(BucketName::parse(name).ok_or_else(|| {
+            Fault::new(entry.bucket.span(), "bucket needs the name of one bucket, or \"*\" for every one")
+        })?),
+    };
+    let prefix = match entry.prefix {
+        None => KeyPrefix::default(),
+        Some(prefix) => {
+            let what = "prefix needs a text that does not start with \"/\" and has no empty, \".\" or \"..\" segment";
+            KeyPrefix::parse(prefix.get_ref().as_str().to_owned())
+                .ok_or_else(|| Fault::new(prefix.span(), what))?
+        }
+    };
+    let mut actions = Vec::new();
+    for name in entry.actions.get_ref() {
+        let action = Action::ALL.into_iter().find(|action| action.name() == name.get_ref().as_str());
+        let what = "actions are read, write, delete, list and administer";
+        actions.push(action.ok_or_else(|| Fault::new(name.span(), what))?);
+    }
+    if actions.is_empty() {
+        return Err(Fault::new(entry.actions.span(), "actions is empty: this grant allows nothing"));
+    }
+    Ok(Grant { buckets, prefix, actions })
+}
+
+fn line_of(text: &str, at: Range<usize>) -> usize {
+    text.bytes().take(at.start).filter(|byte| *byte == b'\n').count() + 1
+}
+
+#[cfg(unix)]
+fn warn_if_others_can_read(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+
+    let others = std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0);
+    if others {
+        tracing::warn!(file = %path.display(), "other users can read the keys file: chmod 600 keeps them out");
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_others_can_read(_: &Path) {}
+
+/// `N` letters, each equally likely: the length of the alphabet divides 256.
+fn random_text<const N: usize>(alphabet: &[u8]) -> Result<String, getrandom::Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| char::from(alphabet[usize::from(*byte) % alphabet.len()])).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::ObjectKey;
+    use crate::rights::{Extent, Need};
+
+    const GOOD: &str = r#"
+[[key]]
+access_key_id = "reader"
+secret_access_key = "0123456789abcdef"
+list_buckets = true
+[[key.allow]]
+bucket = "reports"
+prefix = "2026/"
+actions = ["read", "list"]
+
+[[key]]
+access_key_id = "operator"
+secret_access_key = "fedcba9876543210"
+[[key.allow]]
+bucket = "*"
+actions = ["administer"]
+"#;
+
+    fn refused(text: &str) -> (Option<usize>, String) {
+        let fault = parse(text).err().unwrap();
+        (fault.at.map(|at| line_of(text, at)), fault.what)
+    }
+
+    #[test]
+    fn a_good_file_becomes_rights() {
+        let keys = parse(GOOD).ok().unwrap();
+        assert_eq!(keys.len(), 2);
+        assert_eq!(keys[0].access_key_id, "reader");
+        assert_eq!(keys[0].secret.expose(), "0123456789abcdef");
+        let read = |key: &str| Need::In {
+            bucket: BucketName::parse("reports").unwrap(),
+            action: Action::Read,
+            extent: Extent::Key(ObjectKey::parse(key.to_owned()).unwrap()),
+        };
+        assert!(keys[0].rights.cover(&read("2026/a")));
+        assert!(!keys[0].rights.cover(&read("2025/a")));
+        assert!(keys[0].rights.cover(&Need::ListBuckets));
+        assert!(!keys[1].rights.cover(&Need::ListBuckets));
+        assert!(!keys[1].rights.cover(&read("2026/a")));
+    }
+
+    #[test]
+    fn each_fault_is_named_with_its_line_and_key() {
+        for (from, to, line, says) in [
+            ("access_key_id = \"operator\"", "access_key_id = \"reader\"", 12, "key 2: this access_key_id"),
+            ("\"operator\"", "\"o p\"", 12, "key 2: access_key_id needs"),
+            ("\"fedcba9876543210\"", "\"short\"", 13, "key 2: secret_access_key needs"),
+            ("\"administer\"", "\"admin\"", 16, "key 2: actions are read"),
+            ("[\"administer\"]", "[]", 16, "key 2: actions is empty"),
+            ("\"*\"", "\"**\"", 15, "key 2: bucket needs"),
+            ("\"2026/\"", "\"2026/../\"", 8, "key 1: prefix needs"),
+            ("list_buckets = true", "list_bucket = true", 5, "unknown field `list_bucket`"),
+            ("list_buckets = true", "list_buckets = 1", 5, "invalid type"),
+        ] {
+            let (at, what) = refused(&GOOD.replace(from, to));
+            assert_eq!(at, Some(line), "{what}");
+            assert!(what.starts_with(says), "{what}");
+        }
+        assert!(refused("").1.contains("no [[key]]"));
+        let bare = "[[key]]\naccess_key_id = \"abc\"\nsecret_access_key = \"0123456789abcdef\"\n";
+        assert!(refused(bare).1.contains("may do nothing"));
+        assert!(refused("[[key]]\naccess_key_id = \"abc\"\n").1.contains("missing field `secret_access_key`"));
+    }
+
+    #[test]
+    fn no_error_repeats_a_secret() {
+        const CANARY: &str = "7734773477347734";
+        for wrong in [
+            CANARY.to_owned(),
+            format!("\"{CANARY}"),
+            format!("'{CANARY}\" x"),
+            format!("[\"{CANARY}\"]"),
+            format!("{{ value = \"{CANARY}\" }}"),
+            format!("\"{CANARY}\" {CANARY}"),
+            format!("abc{CANARY}"),
+            format!("{CANARY}.5e3"),
+            format!("\"{CANARY} with blanks\""),
+        ] {
+            let text = GOOD.replace("\"0123456789abcdef\"", &wrong);
+            let (_, what) = refused(&text);
+            assert!(!what.contains("773477"), "{what}");
+        }
+        let swapped = GOOD.replace("\"reader\"", &format!("\"{CANARY}/+/\""));
+        assert!(!refused(&swapped).1.contains(CANARY));
+    }
+
+    #[test]
+    fn made_keys_differ_and_show_no_secret() {
+        let (one, other) = (Key::generate().unwrap(), Key::generate().unwrap());
+        assert_ne!(one.access_key_id, other.access_key_id);
+        assert_ne!(one.secret.expose(), other.secret.expose());
+        assert_eq!(one.secret.expose().len(), 40);
+        assert!(!format!("{one:?}").contains(one.secret.expose()));
+    }
+}

@@ -1,0 +1,133 @@
+//! An S3 gateway in front of any S3 server: callers' signatures are verified, their rights judged, and what is
+//! allowed is signed anew with a credential that no caller holds.
+//!
+//! Read `gateway.rs` first: the layers in their order. `needs.rs`, `rights.rs` and `keys.rs` are the policy,
+//! `embedded.rs` is the server behind it when none is named, `self_test/` drives all of it.
+
+mod answer;
+mod banner;
+mod cli;
+mod embedded;
+mod forward;
+mod gateway;
+mod journal;
+mod keys;
+mod names;
+mod needs;
+mod policy;
+mod rights;
+mod self_test;
+mod serve;
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::cli::{Arguments, Settings};
+use crate::gateway::Upstream;
+use crate::keys::Key;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    journal::start();
+    let settings = match Settings::parse(arguments, |name| std::env::var_os(name)) {
+        Ok(settings) => settings,
+        Err(error) => return complain(&error, 2),
+    };
+    let outcome = if settings.self_test { self_test::run(settings).await } else { run(settings).await };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => complain(&*error, 1),
+    }
+}
+
+async fn run(settings: Settings) -> Result<ExitCode, Box<dyn Error>> {
+    let (keys, made) = match &settings.keys {
+        Some(file) => (keys::read(file)?, None),
+        None => (vec![Key::generate()?], Some(())),
+    };
+    let upstream = Upstream::start(settings.upstream, &settings.region).await?;
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+    let address = listener.local_addr()?;
+    if !address.ip().is_loopback() {
+        tracing::warn!(%address, "other machines can reach this plain HTTP port: put TLS in front of it");
+    }
+    tracing::info!(%address, %upstream, keys = keys.len(), "the gateway listens; paste the lines below elsewhere");
+    banner::print(io::stdout(), address, &settings.region, made.and(keys.first()))?;
+    let service = gateway::service(&upstream, &settings.region, keys)?;
+
+    let (stop, hurry) = interrupts()?;
+    serve::serve(listener, service, stop, hurry).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Two futures: the first SIGINT or SIGTERM, and the second one.
+fn interrupts() -> io::Result<(impl Future<Output = ()>, impl Future<Output = ()>)> {
+    let (first, stop) = oneshot::channel::<()>();
+    let (second, hurry) = oneshot::channel::<()>();
+    let mut signals = Signals::new()?;
+    tokio::spawn(async move {
+        signals.next().await;
+        let _ = first.send(());
+        signals.next().await;
+        let _ = second.send(());
+    });
+    let ended = |receiver: oneshot::Receiver<()>| async move {
+        let _ = receiver.await;
+    };
+    Ok((ended(stop), ended(hurry)))
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+fn complain(error: &dyn Error, code: u8) -> ExitCode {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    let _ = writeln!(io::stderr(), "gateway: {text}");
+    ExitCode::from(code)
+}

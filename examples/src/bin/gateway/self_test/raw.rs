@@ -1,0 +1,161 @@
+//! Requests made by hand: signed by AWS's own signer, then changed where a check wants that.
+
+use std::error::Error;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings,
+    UriPathNormalizationMode, sign,
+};
+use aws_sigv4::sign::v4;
+use bytes::Bytes;
+use credfed_core::{AwsCredentials, Clock, SystemClock};
+use http::{HeaderValue, Request};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+
+use super::Bench;
+
+/// A request before it is signed. Signed now, by the owner, with the hash of its body, unless told otherwise.
+pub(super) struct Raw {
+    method: &'static str,
+    target: String,
+    headers: Vec<(&'static str, String)>,
+    body: Bytes,
+    signer: Option<AwsCredentials>,
+    region: Option<&'static str>,
+    age: Duration,
+    presigned_for: Option<Duration>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// AWS's error code; empty where there is none.
+    pub(super) code: String,
+    pub(super) body: String,
+}
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+impl Raw {
+    pub(super) fn new(method: &'static str, target: &str) -> Self {
+        Self {
+            method,
+            target: target.to_owned(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+            signer: None,
+            region: None,
+            age: Duration::ZERO,
+            presigned_for: None,
+        }
+    }
+
+    pub(super) fn body(mut self, body: &'static str) -> Self {
+        self.body = Bytes::from_static(body.as_bytes());
+        self
+    }
+
+    pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(super) fn signer(mut self, signer: &AwsCredentials) -> Self {
+        self.signer = Some(signer.clone());
+        self
+    }
+
+    pub(super) fn region(mut self, region: &'static str) -> Self {
+        self.region = Some(region);
+        self
+    }
+
+    /// Signed this long ago.
+    pub(super) fn age(mut self, age: Duration) -> Self {
+        self.age = age;
+        self
+    }
+
+    /// Signed in the query, to be good for this long.
+    pub(super) fn presigned(mut self, good_for: Duration) -> Self {
+        self.presigned_for = Some(good_for);
+        self
+    }
+
+    pub(super) async fn send(self, bench: &Bench) -> Result<Answer, BoxError> {
+        send(self.sign(bench)?).await
+    }
+
+    pub(super) fn sign(self, bench: &Bench) -> Result<Request<Full<Bytes>>, BoxError> {
+        let signer = self.signer.as_ref().unwrap_or(&bench.owner);
+        let identity = Credentials::new(
+            signer.access_key_id(),
+            signer.secret_access_key().expose(),
+            signer.session_token().map(|token| token.expose().to_owned()),
+            None,
+            "self-test",
+        )
+        .into();
+        let mut settings = SigningSettings::default();
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        if let Some(good_for) = self.presigned_for {
+            settings.signature_location = SignatureLocation::QueryParams;
+            settings.payload_checksum_kind = PayloadChecksumKind::NoHeader;
+            settings.expires_in = Some(good_for);
+        }
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(self.region.unwrap_or(bench.region.as_str()))
+            .name("s3")
+            .time(now().checked_sub(self.age).ok_or("before all time")?)
+            .settings(settings)
+            .build()?
+            .into();
+
+        let uri = format!("http://{}{}", bench.address, self.target);
+        let mut request = Request::builder().method(self.method).uri(&uri).body(Full::new(self.body.clone()))?;
+        for (name, value) in &self.headers {
+            request.headers_mut().append(*name, HeaderValue::from_str(value)?);
+        }
+        let host = bench.address.to_string();
+        let headers = self.headers.iter().map(|(name, value)| (*name, value.as_str()));
+        let headers = headers.chain([("host", host.as_str())]);
+        let payload = match self.presigned_for {
+            Some(_) => SignableBody::UnsignedPayload,
+            None => SignableBody::Bytes(&self.body),
+        };
+        let signable = SignableRequest::new(self.method, uri.as_str(), headers, payload)?;
+        let (instructions, _) = sign(signable, &params)?.into_parts();
+        instructions.apply_to_request_http1x(&mut request);
+        Ok(request)
+    }
+}
+
+pub(super) async fn send(request: Request<Full<Bytes>>) -> Result<Answer, BoxError> {
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let response = client.request(request).await?;
+    let status = response.status().as_u16();
+    let body = String::from_utf8_lossy(&response.into_body().collect().await?.to_bytes()).into_owned();
+    let code = body.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
+    let code = code.map_or("", |(code, _)| code).to_owned();
+    Ok(Answer { status, code, body })
+}
+
+fn now() -> SystemTime {
+    SystemClock.wall()
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let start: String = self.body.chars().take(300).collect();
+        write!(f, "the answer was {} {}: {start}", self.status, self.code)
+    }
+}
