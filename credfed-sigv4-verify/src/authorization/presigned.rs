@@ -1,0 +1,143 @@
+//! The presigned query: `X-Amz-Algorithm`, `X-Amz-Credential` and their kin.
+
+use super::{ALGORITHM, Authorization, Text};
+use crate::canonical::percent::{self, Plus};
+use crate::canonical::query::Pair;
+use crate::date::Date;
+use crate::error::{Malformed, Reason};
+use crate::query::{Kind, index};
+use crate::request::Carrier;
+use crate::scope::Credential;
+use crate::scratch::Work;
+use crate::signature::Signature;
+
+/// The longest life of a presigned request, seven days in seconds.
+const LONGEST: u32 = 604_800;
+
+/// What only this carrier says.
+pub(crate) struct Presigned<'a> {
+    pub(crate) authorization: Authorization<'a>,
+    pub(crate) date: Date,
+    /// Seconds.
+    pub(crate) expires: u32,
+    pub(crate) token: Option<Text<'a>>,
+}
+
+/// Reads the credential parameters of `query`, whose pairs `work` holds.
+pub(crate) fn parse<'a>(query: &'a [u8], work: &mut Work) -> Result<Presigned<'a>, Reason> {
+    let mut values = [None::<&'a [u8]>; 8];
+    for pair in &work.pairs {
+        match pair.kind {
+            Kind::Credential(index) => {
+                let slot = values.get_mut(usize::from(index)).ok_or(malformed(Malformed::Grammar))?;
+                if slot.replace(pair.value(query)).is_some() {
+                    return Err(malformed(Malformed::DuplicateOrVariant));
+                }
+            }
+            Kind::Variant => return Err(malformed(Malformed::DuplicateOrVariant)),
+            Kind::Hoisted | Kind::Other => {}
+        }
+    }
+    let value = |index: u8| values.get(usize::from(index)).copied().flatten();
+    let needed = |index: u8| value(index).ok_or(malformed(Malformed::Grammar));
+
+    if needed(index::ALGORITHM)? != ALGORITHM {
+        return Err(Reason::UnsupportedAlgorithm(Carrier::Presigned));
+    }
+    // A set of regions belongs to another algorithm.
+    if value(index::REGION_SET).is_some() {
+        return Err(malformed(Malformed::Grammar));
+    }
+    let date = Date::basic(needed(index::DATE)?).ok_or(malformed(Malformed::Date))?;
+    let expires = expires(needed(index::EXPIRES)?).ok_or(malformed(Malformed::Expires))?;
+    let signature = Signature::from_hex(needed(index::SIGNATURE)?).ok_or(malformed(Malformed::Signature))?;
+    let credential_text = decoded(needed(index::CREDENTIAL)?, work, Malformed::Credential)?;
+    let credential = str::from_utf8(credential_text.bytes(work)).ok().and_then(Credential::parse);
+    let credential = credential.ok_or(malformed(Malformed::Credential))?;
+    let signed_headers = decoded(needed(index::SIGNED_HEADERS)?, work, Malformed::SignedHeaders)?;
+    let signed_headers = lowered(signed_headers, work);
+    let token = match value(index::SECURITY_TOKEN) {
+        Some(value) => Some(decoded(value, work, Malformed::Token)?),
+        None => None,
+    };
+    Ok(Presigned {
+        authorization: Authorization { credential_text, credential, signed_headers, signature },
+        date,
+        expires,
+        token,
+    })
+}
+
+/// Whether a query has parameters of this carrier, in whatever spelling.
+pub(crate) fn is_present(pairs: &[Pair]) -> bool {
+    pairs.iter().any(|pair| matches!(pair.kind, Kind::Credential(_) | Kind::Variant))
+}
+
+/// Exactly `[1-9][0-9]{0,5}` and at most seven days.
+fn expires(text: &[u8]) -> Option<u32> {
+    if text.len() > 6 || !matches!(text.first(), Some(b'1'..=b'9')) {
+        return None;
+    }
+    let seconds = text
+        .iter()
+        .try_fold(0, |value, byte| byte.is_ascii_digit().then(|| value * 10 + u32::from(byte - b'0')))?;
+    (seconds <= LONGEST).then_some(seconds)
+}
+
+fn decoded<'a>(value: &'a [u8], work: &mut Work, part: Malformed) -> Result<Text<'a>, Reason> {
+    if memchr::memchr2(b'%', b'+', value).is_none() {
+        return Ok(Text::Wire(value));
+    }
+    work.decode_with(|decoded| percent::decode(decoded, value, Plus::Space)).ok_or(malformed(part))
+}
+
+fn lowered<'a>(list: Text<'a>, work: &mut Work) -> Text<'a> {
+    let bytes = list.bytes(work);
+    if !bytes.iter().any(u8::is_ascii_uppercase) {
+        return list;
+    }
+    let lowered = bytes.to_ascii_lowercase();
+    work.decode_with(|decoded| {
+        decoded.extend_from_slice(&lowered);
+        Some(())
+    })
+    .unwrap_or(list)
+}
+
+fn malformed(part: Malformed) -> Reason {
+    Reason::Malformed(Carrier::Presigned, part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expires_is_a_plain_number_in_range() {
+        for (text, seconds) in [("1", 1), ("9", 9), ("3600", 3600), ("604800", 604_800)] {
+            assert_eq!(expires(text.as_bytes()), Some(seconds));
+        }
+        for text in [
+            "",
+            "0",
+            "-1",
+            "+1",
+            " 5",
+            "5 ",
+            "05",
+            "1.5",
+            "1e3",
+            "0x1",
+            "604801",
+            "999999",
+            "1000000",
+            "18446744073709551616",
+            "18446744073709551617",
+            "NaN",
+            "%31",
+            "١",
+        ] {
+            assert_eq!(expires(text.as_bytes()), None, "{text}");
+        }
+    }
+}

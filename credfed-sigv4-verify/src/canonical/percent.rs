@@ -1,0 +1,149 @@
+//! Percent-encoding as SigV4 wants it: everything but `A-Z a-z 0-9 - . _ ~` as `%XX`, upper case.
+
+/// Appends `bytes` encoded; `/` stays as it is where `slash` says so.
+pub(crate) fn encode(out: &mut Vec<u8>, bytes: &[u8], slash: bool) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for &byte in bytes {
+        if is_unreserved(byte) || (slash && byte == b'/') {
+            out.push(byte);
+        } else {
+            out.extend_from_slice(&[b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        }
+    }
+}
+
+/// Appends `bytes` decoded; `None` on a lone `%`, on `%zz` and on an encoded or raw NUL.
+#[must_use]
+pub(crate) fn decode(out: &mut Vec<u8>, bytes: &[u8], plus: Plus) -> Option<()> {
+    let mut rest = bytes;
+    while let Some(at) = special(rest, plus) {
+        out.extend_from_slice(&rest[..at]);
+        if rest[at] == b'+' {
+            out.push(b' ');
+            rest = &rest[at + 1..];
+        } else {
+            out.push(escape(&rest[at..])?);
+            rest = &rest[at + 3..];
+        }
+    }
+    out.extend_from_slice(rest);
+    Some(())
+}
+
+/// What a raw `+` means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plus {
+    /// Itself, as in a path.
+    Literal,
+    /// A blank, as in a query.
+    Space,
+}
+
+fn special(bytes: &[u8], plus: Plus) -> Option<usize> {
+    match plus {
+        Plus::Literal => memchr::memchr(b'%', bytes),
+        Plus::Space => memchr::memchr2(b'%', b'+', bytes),
+    }
+}
+
+/// Whether every `%` starts an escape that is neither broken nor NUL.
+pub(crate) fn escapes_are_whole(bytes: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', bytes).all(|at| escape(&bytes[at..]).is_some())
+}
+
+/// Whether `bytes` consist of unreserved characters, well-formed escapes and the bytes of `extra`
+/// only, the escapes in upper case and of characters that need one: encoding what they decode to
+/// would give them back.
+pub(crate) fn is_encoded<const N: usize>(bytes: &[u8], extra: [u8; N]) -> bool {
+    // A fold without a branch, which compilers turn into vector code.
+    let (mut plain, mut escapes) = (true, false);
+    for &byte in bytes {
+        let mut ok = is_unreserved(byte) | (byte == b'%');
+        for other in extra {
+            ok |= byte == other;
+        }
+        plain &= ok;
+        escapes |= byte == b'%';
+    }
+    plain && (!escapes || memchr::memchr_iter(b'%', bytes).all(|at| is_strict_escape(&bytes[at..])))
+}
+
+/// Whether the escape is upper case and of a byte that has to be encoded.
+fn is_strict_escape(bytes: &[u8]) -> bool {
+    let Some(&[_, high, low]) = bytes.first_chunk::<3>() else { return false };
+    let upper = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'A'..=b'F');
+    upper(high) && upper(low) && escape(bytes).is_some_and(|byte| !is_unreserved(byte))
+}
+
+/// The byte of an escape at the start of `bytes`.
+fn escape(bytes: &[u8]) -> Option<u8> {
+    let &[_, high, low] = bytes.first_chunk::<3>()?;
+    match HEX[usize::from(high)] << 4 | HEX[usize::from(low)] {
+        0 => None,
+        byte if HEX[usize::from(high)] | HEX[usize::from(low)] <= 15 => Some(byte),
+        _ => None,
+    }
+}
+
+#[inline(always)]
+pub(crate) fn is_unreserved(byte: u8) -> bool {
+    ((byte | 0x20).wrapping_sub(b'a') < 26)
+        | (byte.wrapping_sub(b'0') < 10)
+        | (byte == b'-')
+        | (byte == b'.')
+        | (byte == b'_')
+        | (byte == b'~')
+}
+
+/// The value of a hex digit of either case, or 0x10.
+const HEX: [u8; 256] = {
+    let mut table = [0x10; 256];
+    let mut value = 0;
+    while value < 16 {
+        table[b"0123456789abcdef"[value as usize] as usize] = value;
+        table[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        value += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(text: &str, plus: Plus) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        decode(&mut out, text.as_bytes(), plus).map(|()| out)
+    }
+
+    #[test]
+    fn every_byte_survives() {
+        for byte in 1..=255_u8 {
+            let mut text = Vec::new();
+            encode(&mut text, &[byte], false);
+            assert!(is_encoded(&text, []), "{byte}");
+            let text = String::from_utf8(text).unwrap();
+            assert_eq!(decoded(&text, Plus::Space), Some(vec![byte]));
+            assert_eq!(decoded(&text.to_lowercase(), Plus::Literal).map(|out| out.len()), Some(1));
+        }
+    }
+
+    #[test]
+    fn broken_escapes_are_refused() {
+        for text in ["%", "a%", "%4", "%zz", "%4g", "%g4", "%+5", "% 5", "%00", "%%41", "a%0"] {
+            assert_eq!(decoded(text, Plus::Literal), None, "{text}");
+            assert!(!escapes_are_whole(text.as_bytes()), "{text}");
+            assert!(!is_encoded(text.as_bytes(), []), "{text}");
+        }
+    }
+
+    #[test]
+    fn encoded_means_that_encoding_gives_it_back() {
+        for text in ["a%2f", "%41", "%7E", "a+b", "a b", "ሴ", "a/b", "a=b", "%2D"] {
+            assert!(!is_encoded(text.as_bytes(), []), "{text}");
+        }
+        assert!(is_encoded(b"a/b%2F%20~", [b'/']));
+        assert_eq!(decoded("a+b%2B", Plus::Space).unwrap(), b"a b+");
+        assert_eq!(decoded("a+b%2B", Plus::Literal).unwrap(), b"a+b+");
+    }
+}

@@ -1,0 +1,218 @@
+//! Why a request was refused: typed, comparable, free of anything the client must not see.
+
+mod answer;
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use crate::limits::Limit;
+use crate::request::Carrier;
+
+/// Why a request is refused. Each reason has one code, status and message per
+/// [`Protocol`](crate::Protocol); [`Display`](fmt::Display) is for the operator's log.
+///
+/// No variant carries a secret, a token or a signature, neither ours nor the client's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Neither an Authorization header nor a presigned query.
+    NoCredentials,
+    /// More than one carrier, or the parts of one spread over two.
+    TwoCarriers,
+    /// Signature version 2, header or query.
+    SignatureVersion2,
+    /// An Authorization header of another scheme than AWS's.
+    UnsupportedScheme,
+    /// An algorithm that is not served here.
+    UnsupportedAlgorithm(Carrier),
+    /// The carrier does not read as its grammar wants.
+    Malformed(Carrier, Malformed),
+    /// The request does not, whatever its carrier.
+    MalformedRequest(Malformed),
+    /// A bound of [`Limits`](crate::Limits) was crossed.
+    LimitExceeded(Limit),
+    /// The scope's day is not the day of the request date.
+    ScopeDate(Carrier),
+    /// The scope names a region that is not served here; `expected` is one that is.
+    WrongRegion {
+        /// Where the scope stood.
+        carrier: Carrier,
+        /// A region that is served.
+        expected: Box<str>,
+    },
+    /// The scope names a service that is not served here.
+    WrongService {
+        /// Where the scope stood.
+        carrier: Carrier,
+        /// A service that is served.
+        expected: Box<str>,
+    },
+    /// The request date is too far from now.
+    ClockSkew {
+        /// When the client signed.
+        signed_at: SystemTime,
+        /// The verifier's time.
+        now: SystemTime,
+        /// The largest difference accepted.
+        max_skew: Duration,
+    },
+    /// A presigned request came after its end.
+    PresignedExpired {
+        /// X-Amz-Expires, in seconds.
+        expires_in: u32,
+        /// When the client signed.
+        signed_at: SystemTime,
+        /// The verifier's time.
+        now: SystemTime,
+    },
+    /// A presigned request came before its date.
+    PresignedNotYetValid {
+        /// X-Amz-Expires, in seconds.
+        expires_in: u32,
+        /// When the client signed.
+        signed_at: SystemTime,
+        /// The verifier's time.
+        now: SystemTime,
+    },
+    /// These headers are present and not signed, though they must be.
+    UnsignedHeaders(Vec<Box<str>>),
+    /// A header in SignedHeaders is not in the request.
+    SignedHeaderMissing,
+    /// An S3 request in the Authorization header without x-amz-content-sha256.
+    MissingContentSha256,
+    /// x-amz-content-sha256 is neither a hash nor a known mode.
+    InvalidPayloadMode,
+    /// A payload mode that AWS knows and this verifier does not serve.
+    PayloadModeNotImplemented,
+    /// UNSIGNED-PAYLOAD where policy wants the body signed.
+    UnsignedPayloadRefused,
+    /// S3 Express session tokens (x-amz-s3session-token) are not served.
+    S3SessionToken,
+    /// The caller of the library has to hash the body and use
+    /// [`Verifier::verify_with_body_hash`](crate::Verifier::verify_with_body_hash).
+    BodyHashRequired,
+    /// The access key is not known.
+    UnknownKey,
+    /// The signature does not match.
+    SignatureMismatch,
+    /// A session token beside a static key.
+    TokenWithStaticKey,
+    /// A temporary key without its session token.
+    TokenMissing,
+    /// The session token is broken, revoked, or of another key.
+    InvalidToken,
+    /// The session is over.
+    ExpiredToken,
+    /// Keys cannot be looked up now.
+    ResolverUnavailable,
+    /// Verified, and not allowed.
+    AccessDenied,
+    /// The body is not the one that was signed.
+    BodyMismatch,
+    /// The body ended early.
+    IncompleteBody,
+    /// The body is longer than what may be buffered.
+    EntityTooLarge,
+}
+
+/// Which part was malformed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// The list of parameters itself: unknown, missing or repeated ones, stray separators.
+    Grammar,
+    /// A parameter of the closed list twice, in another case, or escaped.
+    DuplicateOrVariant,
+    /// The credential: access key and scope.
+    Credential,
+    /// SignedHeaders: an empty name, no token, a repetition.
+    SignedHeaders,
+    /// The signature is not 64 lower-case hex digits.
+    Signature,
+    /// The date is missing or not `YYYYMMDDTHHMMSSZ`.
+    Date,
+    /// X-Amz-Expires is no number from 1 to 604800.
+    Expires,
+    /// The session token is empty, repeated, or not visible ASCII.
+    Token,
+    /// A header that may come once came twice.
+    RepeatedHeader,
+    /// The path: not absolute, a broken escape, an encoded NUL.
+    Path,
+    /// The path has dot or empty segments in a profile that normalises.
+    NonNormalPath,
+    /// The query has a broken escape.
+    Query,
+    /// Host is missing, or differs from the authority of the request target.
+    Host,
+    /// Connection names a header that the signature covers.
+    Connection,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::NoCredentials => "no credentials",
+            Self::TwoCarriers => "more than one carrier of credentials",
+            Self::SignatureVersion2 => "signature version 2",
+            Self::UnsupportedScheme => "unsupported authorization scheme",
+            Self::UnsupportedAlgorithm(_) => "unsupported signing algorithm",
+            Self::Malformed(carrier, part) => {
+                return write!(f, "malformed {}: {part}", carrier.name());
+            }
+            Self::MalformedRequest(part) => return write!(f, "malformed request: {part}"),
+            Self::LimitExceeded(limit) => return write!(f, "limit exceeded: {limit:?}"),
+            Self::ScopeDate(_) => "scope of another day than the request",
+            Self::WrongRegion { .. } => "scope for another region",
+            Self::WrongService { .. } => "scope for another service",
+            Self::ClockSkew { .. } => "request date too far from now",
+            Self::PresignedExpired { .. } => "presigned request expired",
+            Self::PresignedNotYetValid { .. } => "presigned request not yet valid",
+            Self::UnsignedHeaders(names) => {
+                return write!(f, "headers present but not signed: {}", names.join(", "));
+            }
+            Self::SignedHeaderMissing => "signed header missing",
+            Self::MissingContentSha256 => "x-amz-content-sha256 missing",
+            Self::InvalidPayloadMode => "x-amz-content-sha256 is no hash and no known mode",
+            Self::PayloadModeNotImplemented => "payload mode not implemented",
+            Self::UnsignedPayloadRefused => "unsigned payload refused by policy",
+            Self::S3SessionToken => "s3 express session tokens not served",
+            Self::BodyHashRequired => "the body has to be hashed before verification",
+            Self::UnknownKey => "unknown access key",
+            Self::SignatureMismatch => "signature mismatch",
+            Self::TokenWithStaticKey => "session token beside a static key",
+            Self::TokenMissing => "temporary key without a session token",
+            Self::InvalidToken => "invalid session token",
+            Self::ExpiredToken => "session expired",
+            Self::ResolverUnavailable => "keys cannot be resolved now",
+            Self::AccessDenied => "access denied",
+            Self::BodyMismatch => "body differs from the signed hash",
+            Self::IncompleteBody => "body ended early",
+            Self::EntityTooLarge => "body too large",
+        };
+        f.write_str(text)
+    }
+}
+
+impl std::error::Error for Reason {}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Grammar => "grammar",
+            Self::DuplicateOrVariant => "parameter repeated or spelt differently",
+            Self::Credential => "credential",
+            Self::SignedHeaders => "signed headers",
+            Self::Signature => "signature",
+            Self::Date => "date",
+            Self::Expires => "expires",
+            Self::Token => "session token",
+            Self::RepeatedHeader => "repeated header",
+            Self::Path => "path",
+            Self::NonNormalPath => "path is not normal",
+            Self::Query => "query",
+            Self::Host => "host",
+            Self::Connection => "connection names a covered header",
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! Bounds that hold before any cryptography runs (rule 15).
+
+/// Upper bounds on what one request may make the verifier read. Over a bound is an error, never a
+/// truncation.
+///
+/// ```
+/// use credfed_sigv4_verify::Limits;
+/// let mut limits = Limits::default();
+/// limits.session_token = 4 * 1024;
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Names in SignedHeaders; 100.
+    pub signed_header_names: usize,
+    /// Bytes of signed header names and values together; 16 KiB.
+    pub signed_header_bytes: usize,
+    /// Bytes of the path as on the wire; 16 KiB.
+    pub path_bytes: usize,
+    /// Bytes of the query as on the wire; 16 KiB.
+    pub query_bytes: usize,
+    /// Parameters in the query; 256.
+    pub query_parameters: usize,
+    /// Bytes of a session token; 8 KiB.
+    pub session_token: usize,
+    /// Bytes of a body that has to be buffered because its hash is part of the canonical request
+    /// ([`SignedRequest::needs_body_hash`](crate::SignedRequest::needs_body_hash)); 1 MiB. Kept here
+    /// for the caller that buffers; the verifier itself never holds a body.
+    pub buffered_body: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            signed_header_names: 100,
+            signed_header_bytes: 16 * 1024,
+            path_bytes: 16 * 1024,
+            query_bytes: 16 * 1024,
+            query_parameters: 256,
+            session_token: 8 * 1024,
+            buffered_body: 1024 * 1024,
+        }
+    }
+}
+
+/// Which of the [`Limits`] a request went over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Limit {
+    /// [`Limits::signed_header_names`]
+    SignedHeaderNames,
+    /// [`Limits::signed_header_bytes`]
+    SignedHeaderBytes,
+    /// [`Limits::path_bytes`]
+    PathBytes,
+    /// [`Limits::query_bytes`]
+    QueryBytes,
+    /// [`Limits::query_parameters`]
+    QueryParameters,
+    /// [`Limits::session_token`]
+    SessionToken,
+}

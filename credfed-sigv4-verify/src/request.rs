@@ -1,0 +1,308 @@
+//! A request as far as it can be read without a key: which carrier, what it claims, what is signed.
+
+mod fields;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use http::request::Parts;
+
+use crate::authorization::{self, Authorization, Text};
+use crate::canonical::{path, query};
+use crate::danger::Knobs;
+use crate::date::Date;
+use crate::error::{Malformed, Reason};
+use crate::limits::{Limit, Limits};
+use crate::payload::PayloadMode;
+use crate::profile::{Profile, UnsignedPayload};
+use crate::scope::{Credential, Scope};
+use crate::scratch::Work;
+use crate::signature::Signature;
+use crate::signed_headers::SignedHeaders;
+
+use fields::Fields;
+
+/// Where the signature stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Carrier {
+    /// The Authorization header.
+    Header,
+    /// The query of a presigned URL.
+    Presigned,
+}
+
+impl Carrier {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Header => "authorization header",
+            Self::Presigned => "presigned query",
+        }
+    }
+}
+
+/// A request whose credentials were read and **not** verified: everything here is what the client
+/// claims. It borrows the request, and nothing of it depends on a key.
+///
+/// Holds no secret of ours. It does hold the client's session token, which `Debug` leaves out and
+/// which is wiped from its buffers on drop.
+pub struct SignedRequest<'a> {
+    pub(crate) parts: &'a Parts,
+    pub(crate) rules: Rules,
+    pub(crate) work: Work,
+    pub(crate) query_verbatim: bool,
+    pub(crate) signed: SignedHeaders<'a>,
+    /// Bytes of signed names and values.
+    pub(crate) signed_bytes: usize,
+    pub(crate) date: Date,
+    /// Seconds; presigned requests only.
+    pub(crate) expires: Option<u32>,
+    pub(crate) signature: Signature,
+    carrier: Carrier,
+    credential_text: Text<'a>,
+    credential: Credential,
+    token: Option<Text<'a>>,
+    payload: PayloadMode,
+    payload_line: Option<Text<'a>>,
+}
+
+/// What a request is read by. Two verifiers that agree on it read a request alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rules {
+    pub(crate) profile: Profile,
+    pub(crate) limits: Limits,
+    pub(crate) unsigned_payload: UnsignedPayload,
+    pub(crate) knobs: Knobs,
+}
+
+impl<'a> SignedRequest<'a> {
+    /// Reads a request by the rules of [`Profile::S3`] and the default [`Limits`].
+    /// [`Verifier::parse`](crate::Verifier::parse) reads it by the verifier's own.
+    ///
+    /// # Errors
+    /// The [`Reason`] for which no key could make this request acceptable.
+    pub fn parse(parts: &'a Parts) -> Result<Self, Reason> {
+        Self::parse_by(
+            parts,
+            Rules {
+                profile: Profile::S3,
+                limits: Limits::default(),
+                unsigned_payload: UnsignedPayload::Allow,
+                knobs: Knobs::new(),
+            },
+        )
+    }
+
+    pub(crate) fn parse_by(parts: &'a Parts, rules: Rules) -> Result<Self, Reason> {
+        let limits = &rules.limits;
+        let path = parts.uri.path();
+        if path.len() > limits.path_bytes {
+            return Err(Reason::LimitExceeded(Limit::PathBytes));
+        }
+        path::check(path)?;
+
+        let query = parts.uri.query().unwrap_or_default().as_bytes();
+        // Everything decoded or lowered is shorter than where it comes from.
+        let header_value = authorization_header(parts)?;
+        let capacity = 2 * query.len() + header_value.map_or(0, <[u8]>::len);
+        let mut work = Work::take(if query.is_empty() { 0 } else { capacity });
+        if !query.is_empty() {
+            query::split(&mut work.pairs, query, limits)?;
+        }
+
+        let presigned = authorization::presigned::is_present(&work.pairs);
+        let (carrier, authorization, date_and_expires, query_token) = match (header_value, presigned) {
+            (Some(_), true) => return Err(Reason::TwoCarriers),
+            (Some(value), false) => {
+                let authorization = authorization::header::parse(value, &mut work)?;
+                (Carrier::Header, authorization, None, None)
+            }
+            (None, true) => {
+                let read = authorization::presigned::parse(query, &mut work)?;
+                (Carrier::Presigned, read.authorization, Some((read.date, read.expires)), read.token)
+            }
+            (None, false) => return Err(no_carrier(&work, query)),
+        };
+
+        let Authorization { credential_text, credential, signed_headers, signature } = authorization;
+        let mut signed = SignedHeaders::parse(signed_headers.bytes(&work), carrier, limits)?;
+        let fields = Fields::collect(parts, &mut signed, signed_headers.bytes(&work), carrier, &rules)?;
+        fields::check_hoisted(parts, &work, query, carrier)?;
+
+        let date = match date_and_expires {
+            Some((date, _)) => date,
+            None => fields.date()?,
+        };
+        if credential.scope(text(&credential_text, &work)).date().as_bytes() != date.day() {
+            return Err(Reason::ScopeDate(carrier));
+        }
+        let token = query_token.or(fields.token.map(Text::Wire));
+        check_token(token.as_ref().map(|token| token.bytes(&work)), carrier, limits)?;
+        let payload_line = match carrier {
+            Carrier::Header => fields.content_sha256.map(Text::Wire),
+            Carrier::Presigned => match fields::hoisted_content_sha256(&mut work, query)? {
+                Some(line) => Some(line),
+                None => fields.content_sha256.map(Text::Wire),
+            },
+        };
+        let payload = payload_mode(payload_line.as_ref().map(|line| line.bytes(&work)), carrier, &rules)?;
+
+        let query_verbatim = query.is_empty() || query::is_verbatim(&work.pairs, query)?;
+        if query_verbatim {
+            query::sort(&mut work.pairs, query);
+        }
+        if rules.profile.normalizes() && !rules.knobs.accept_non_normal_paths && !path::is_normal(path) {
+            return Err(Reason::MalformedRequest(Malformed::NonNormalPath));
+        }
+        Ok(Self {
+            parts,
+            rules,
+            work,
+            query_verbatim,
+            signed,
+            signed_bytes: fields.signed_bytes,
+            date,
+            expires: date_and_expires.map(|(_, expires)| expires),
+            signature,
+            carrier,
+            credential_text,
+            credential,
+            token,
+            payload,
+            payload_line,
+        })
+    }
+
+    /// The access key id that the client claims.
+    pub fn access_key(&self) -> &str {
+        self.credential.access_key(text(&self.credential_text, &self.work))
+    }
+
+    /// The session token that came in the carrier.
+    pub fn session_token(&self) -> Option<&str> {
+        self.token.as_ref().map(|token| text(token, &self.work))
+    }
+
+    /// The scope that the client claims.
+    pub fn scope(&self) -> Scope<'_> {
+        self.credential.scope(text(&self.credential_text, &self.work))
+    }
+
+    /// Where the signature stands.
+    pub fn carrier(&self) -> Carrier {
+        self.carrier
+    }
+
+    /// How the signature covers the body.
+    pub fn payload_mode(&self) -> PayloadMode {
+        self.payload
+    }
+
+    /// Whether the body has to be hashed before the signature can be checked: no x-amz-content-sha256
+    /// outside S3. Then [`Verifier::verify_with_body_hash`](crate::Verifier::verify_with_body_hash) is
+    /// the one to call, with a body of at most [`Limits::buffered_body`] bytes.
+    pub fn needs_body_hash(&self) -> bool {
+        self.payload == PayloadMode::BodyHash
+    }
+
+    /// The path that the signature covers: the one on the wire, or its normal form under
+    /// [`Knobs::accept_non_normal_paths`](crate::danger::Knobs::accept_non_normal_paths). The inner
+    /// service must be given this one.
+    pub fn normal_path(&self) -> Cow<'a, str> {
+        if self.rules.profile.normalizes() {
+            path::normal(self.parts.uri.path())
+        } else {
+            Cow::Borrowed(self.parts.uri.path())
+        }
+    }
+
+    /// The value of a header that the signature covers: the signed header, else (presigned only) the
+    /// hoisted `x-amz-*` parameter of that name. `name` in any case. Repeated headers are joined with
+    /// commas; bytes that are not UTF-8 are read as Latin-1, so that a header that is there is never
+    /// `None`. Hoisted server-side-encryption parameters have no effect, as with AWS.
+    pub fn effective_header(&self, name: &str) -> Option<Cow<'a, str>> {
+        let slot = self.signed.slots().iter().find(|slot| slot.name.eq_ignore_ascii_case(name));
+        match slot {
+            Some(slot) if slot.repeated => fields::joined(self.parts, slot.name),
+            Some(slot) => Some(fields::header_text(slot.value)),
+            None if self.carrier == Carrier::Presigned => {
+                fields::effective_parameter(self.parts.uri.query()?, name)
+            }
+            None => None,
+        }
+    }
+
+    /// The credential as one text, `access key/date/region/service/aws4_request`.
+    pub(crate) fn credential_bytes(&self) -> &[u8] {
+        self.credential_text.bytes(&self.work)
+    }
+
+    /// The last line of the canonical request, where the client gave one.
+    pub(crate) fn payload_line(&self) -> Option<&[u8]> {
+        self.payload_line.as_ref().map(|line| line.bytes(&self.work))
+    }
+}
+
+impl fmt::Debug for SignedRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedRequest")
+            .field("carrier", &self.carrier)
+            .field("access_key", &self.access_key())
+            .field("scope", &self.scope().as_str())
+            .field("date", &self.date)
+            .field("has_session_token", &self.token.is_some())
+            .field("payload_mode", &self.payload)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The one Authorization header.
+fn authorization_header(parts: &Parts) -> Result<Option<&[u8]>, Reason> {
+    let mut values = parts.headers.get_all(http::header::AUTHORIZATION).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(Reason::MalformedRequest(Malformed::RepeatedHeader));
+    }
+    Ok(first.map(http::HeaderValue::as_bytes))
+}
+
+fn no_carrier(work: &Work, query: &[u8]) -> Reason {
+    if work.pairs.iter().any(|pair| pair.name(query) == b"AWSAccessKeyId") {
+        Reason::SignatureVersion2
+    } else {
+        Reason::NoCredentials
+    }
+}
+
+/// An empty token is malformed, not absent; so is one that is not visible ASCII.
+fn check_token(token: Option<&[u8]>, carrier: Carrier, limits: &Limits) -> Result<(), Reason> {
+    let Some(token) = token else { return Ok(()) };
+    if token.len() > limits.session_token {
+        return Err(Reason::LimitExceeded(Limit::SessionToken));
+    }
+    let visible = token.iter().fold(true, |all, byte| all & (byte.wrapping_sub(b'!') < 94));
+    if token.is_empty() || !visible {
+        return Err(Reason::Malformed(carrier, Malformed::Token));
+    }
+    Ok(())
+}
+
+fn payload_mode(line: Option<&[u8]>, carrier: Carrier, rules: &Rules) -> Result<PayloadMode, Reason> {
+    let mode = match (line, rules.profile, carrier) {
+        (Some(line), _, _) => PayloadMode::parse(line)?,
+        (None, Profile::S3, Carrier::Header) => return Err(Reason::MissingContentSha256),
+        (None, Profile::S3, Carrier::Presigned) => PayloadMode::Unsigned,
+        (None, Profile::Sts | Profile::General { .. }, Carrier::Header | Carrier::Presigned) => {
+            PayloadMode::BodyHash
+        }
+    };
+    match (mode, rules.unsigned_payload) {
+        (PayloadMode::Unsigned, UnsignedPayload::Refuse) => Err(Reason::UnsignedPayloadRefused),
+        _ => Ok(mode),
+    }
+}
+
+/// ASCII that was checked when it was read.
+fn text<'w>(text: &Text<'w>, work: &'w Work) -> &'w str {
+    str::from_utf8(text.bytes(work)).unwrap_or_default()
+}

@@ -1,0 +1,327 @@
+//! The verifier: scope, freshness, canonical request, key, comparison, in that order.
+
+mod builder;
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use http::request::Parts;
+use sha2::{Digest, Sha256};
+
+use crate::authorization::ALGORITHM;
+use crate::cache::KeyCache;
+use crate::canonical;
+use crate::error::Reason;
+use crate::key::{ResolvedKey, SigningKey};
+use crate::limits::Limits;
+use crate::payload::{BodyCheck, PayloadCheck, PayloadMode};
+use crate::profile::{Profile, Protocol};
+use crate::request::{Carrier, Rules, SignedRequest};
+use crate::signature::{self, Computed};
+use crate::verified::VerifiedHead;
+
+pub use builder::{BuildError, VerifierBuilder};
+
+/// Verifies requests for one service. Cheap to share behind an `Arc`; holds derived keys, no secrets
+/// and no clock.
+pub struct Verifier {
+    rules: Rules,
+    protocol: Protocol,
+    regions: Served,
+    services: Served,
+    max_skew: Duration,
+    uniform_errors: bool,
+    cache: KeyCache,
+}
+
+/// Names that are served here.
+#[derive(Debug)]
+enum Served {
+    Any,
+    These(Box<[Box<str>]>),
+}
+
+impl Verifier {
+    /// Starts a verifier of [`Profile::S3`] that serves no region yet.
+    pub fn builder() -> VerifierBuilder {
+        VerifierBuilder::new()
+    }
+
+    /// The profile that requests are read by.
+    pub fn profile(&self) -> Profile {
+        self.rules.profile
+    }
+
+    /// The shape of error answers.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// The bounds that hold.
+    pub fn limits(&self) -> &Limits {
+        &self.rules.limits
+    }
+
+    /// Reads the credentials of a request by this verifier's profile, limits, regions and services.
+    /// Nothing is verified yet.
+    ///
+    /// # Errors
+    /// The [`Reason`] for which no key could make this request acceptable.
+    pub fn parse<'a>(&self, parts: &'a Parts) -> Result<SignedRequest<'a>, Reason> {
+        let request = SignedRequest::parse_by(parts, self.rules)?;
+        self.check_scope(&request)?;
+        Ok(request)
+    }
+
+    /// Verifies the head of a request. `key` is what the resolver found for the access key (and
+    /// session token) that `request` claims; `None` where it found none, which costs as much and is
+    /// refused with [`Reason::UnknownKey`].
+    ///
+    /// A request that was read by other rules than this verifier's is read again.
+    ///
+    /// # Errors
+    /// Why the request is refused. [`Reason::BodyHashRequired`] where
+    /// [`SignedRequest::needs_body_hash`] says so.
+    pub fn verify(
+        &self,
+        request: &SignedRequest<'_>,
+        key: Option<&ResolvedKey>,
+        now: SystemTime,
+    ) -> Result<VerifiedHead, Reason> {
+        self.verify_by_rules(request, key, now, None)
+    }
+
+    /// As [`verify`](Self::verify), with the SHA-256 of the whole body: what the canonical request
+    /// ends in where the client sent no x-amz-content-sha256, and compared with it where it did.
+    ///
+    /// # Errors
+    /// Why the request is refused; [`Reason::BodyMismatch`] where the client signed another hash.
+    pub fn verify_with_body_hash(
+        &self,
+        request: &SignedRequest<'_>,
+        key: Option<&ResolvedKey>,
+        now: SystemTime,
+        body_sha256: [u8; 32],
+    ) -> Result<VerifiedHead, Reason> {
+        self.verify_by_rules(request, key, now, Some(body_sha256))
+    }
+
+    /// The reason that may be told to the client: with `uniform_errors` every reason that depends on
+    /// the key becomes [`Reason::SignatureMismatch`].
+    pub fn disclosed(&self, reason: Reason) -> Reason {
+        match reason {
+            Reason::UnknownKey
+            | Reason::TokenMissing
+            | Reason::TokenWithStaticKey
+            | Reason::InvalidToken
+            | Reason::ExpiredToken
+                if self.uniform_errors =>
+            {
+                Reason::SignatureMismatch
+            }
+            other => other,
+        }
+    }
+
+    fn verify_by_rules(
+        &self,
+        request: &SignedRequest<'_>,
+        key: Option<&ResolvedKey>,
+        now: SystemTime,
+        body_sha256: Option<[u8; 32]>,
+    ) -> Result<VerifiedHead, Reason> {
+        if request.rules == self.rules {
+            self.verify_head(request, key, now, body_sha256)
+        } else {
+            self.verify_head(&SignedRequest::parse_by(request.parts, self.rules)?, key, now, body_sha256)
+        }
+    }
+
+    fn verify_head(
+        &self,
+        request: &SignedRequest<'_>,
+        key: Option<&ResolvedKey>,
+        now: SystemTime,
+        body_sha256: Option<[u8; 32]>,
+    ) -> Result<VerifiedHead, Reason> {
+        self.check_scope(request)?;
+        self.check_freshness(request, now)?;
+
+        let hex;
+        let (line, payload_check, body_check) = match (request.payload_mode(), body_sha256) {
+            (PayloadMode::BodyHash, None) => return Err(Reason::BodyHashRequired),
+            (PayloadMode::BodyHash, Some(actual)) => {
+                hex = signature::encode_hex(&actual);
+                (hex.as_slice(), PayloadCheck::Compared, BodyCheck::closed())
+            }
+            (PayloadMode::Unsigned, _) => {
+                (b"UNSIGNED-PAYLOAD".as_slice(), PayloadCheck::Unsigned, BodyCheck::closed())
+            }
+            (PayloadMode::Sha256(signed), body) => {
+                // The line is there whenever the mode says so.
+                let line = request.payload_line().ok_or(Reason::InvalidPayloadMode)?;
+                match body {
+                    None => (line, PayloadCheck::Sha256, BodyCheck::sha256(signed)),
+                    Some(_) => (line, PayloadCheck::Compared, BodyCheck::closed()),
+                }
+            }
+        };
+        let string_to_sign = StringToSign::of(request, line);
+        self.check_signature(request, key, &string_to_sign, now)
+            .map_err(|reason| self.disclosed(reason))
+            .and_then(|key| match (request.payload_mode(), body_sha256) {
+                (PayloadMode::Sha256(signed), Some(actual)) if signed != actual => Err(Reason::BodyMismatch),
+                _ => Ok(VerifiedHead::new(
+                    request.carrier(),
+                    request.date.to_system_time(),
+                    key.kind(),
+                    payload_check,
+                    body_check,
+                )),
+            })
+    }
+
+    /// Compares, and judges the key only for a request whose signature matches.
+    fn check_signature<'k>(
+        &self,
+        request: &SignedRequest<'_>,
+        key: Option<&'k ResolvedKey>,
+        string_to_sign: &StringToSign,
+        now: SystemTime,
+    ) -> Result<&'k ResolvedKey, Reason> {
+        let credential = request.credential_bytes();
+        let Some(key) = key else {
+            self.pay_for_dummy(request, string_to_sign);
+            return Err(Reason::UnknownKey);
+        };
+        let cached = self.cache.get(credential, key);
+        let warm = cached.is_some();
+        let signing = cached.unwrap_or_else(|| key.derive(&request.scope()));
+        if !bool::from(signing.sign(string_to_sign.as_bytes()).matches(&request.signature)) {
+            if warm && self.uniform_errors {
+                self.pay_for_dummy(request, string_to_sign);
+            }
+            return Err(Reason::SignatureMismatch);
+        }
+        if !warm {
+            self.cache.insert(credential, key, signing);
+        }
+        check_token(request, key)?;
+        if key.is_over(now) {
+            return Err(Reason::ExpiredToken);
+        }
+        Ok(key)
+    }
+
+    /// The work of a cold key, for nothing.
+    fn pay_for_dummy(&self, request: &SignedRequest<'_>, string_to_sign: &StringToSign) {
+        let computed: Computed = SigningKey::dummy(&request.scope()).sign(string_to_sign.as_bytes());
+        let _: bool = std::hint::black_box(computed.matches(&request.signature)).into();
+    }
+
+    /// Rule 4.
+    fn check_scope(&self, request: &SignedRequest<'_>) -> Result<(), Reason> {
+        let (scope, carrier) = (request.scope(), request.carrier());
+        if let Some(expected) = self.regions.instead_of(scope.region()) {
+            return Err(Reason::WrongRegion { carrier, expected });
+        }
+        match self.services.instead_of(scope.service()) {
+            Some(expected) => Err(Reason::WrongService { carrier, expected }),
+            None => Ok(()),
+        }
+    }
+
+    /// Rule 5; every bound is inclusive.
+    fn check_freshness(&self, request: &SignedRequest<'_>, now: SystemTime) -> Result<(), Reason> {
+        let signed_at = request.date.to_system_time();
+        let early = signed_at.duration_since(now).is_ok_and(|ahead| ahead > self.max_skew);
+        let age = now.duration_since(signed_at).unwrap_or_default();
+        match (request.carrier(), request.expires) {
+            (Carrier::Presigned, Some(expires_in)) => {
+                if early {
+                    Err(Reason::PresignedNotYetValid { expires_in, signed_at, now })
+                } else if age > Duration::from_secs(u64::from(expires_in)) {
+                    Err(Reason::PresignedExpired { expires_in, signed_at, now })
+                } else {
+                    Ok(())
+                }
+            }
+            (Carrier::Header | Carrier::Presigned, _) => {
+                if early || age > self.max_skew {
+                    Err(Reason::ClockSkew { signed_at, now, max_skew: self.max_skew })
+                } else {
+                    Ok(())
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier")
+            .field("rules", &self.rules)
+            .field("protocol", &self.protocol)
+            .field("regions", &self.regions)
+            .field("services", &self.services)
+            .field("max_skew", &self.max_skew)
+            .field("uniform_errors", &self.uniform_errors)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Served {
+    /// A name that is served, where `name` is not.
+    fn instead_of(&self, name: &str) -> Option<Box<str>> {
+        match self {
+            Self::Any => None,
+            Self::These(names) if names.iter().any(|known| **known == *name) => None,
+            Self::These(names) => Some(names.first().cloned().unwrap_or_default()),
+        }
+    }
+}
+
+/// Rule 7: a session's key comes with its token, any other without one.
+fn check_token(request: &SignedRequest<'_>, key: &ResolvedKey) -> Result<(), Reason> {
+    use crate::key::KeyKind;
+    match (key.kind(), request.session_token().is_some()) {
+        (KeyKind::Static, false) | (KeyKind::Temporary, true) => Ok(()),
+        (KeyKind::Static, true) => Err(Reason::TokenWithStaticKey),
+        (KeyKind::Temporary, false) => Err(Reason::TokenMissing),
+    }
+}
+
+/// `AWS4-HMAC-SHA256`, date, scope and the hash of the canonical request, in four lines.
+struct StringToSign {
+    text: [u8; Self::LONGEST],
+    len: usize,
+}
+
+impl StringToSign {
+    /// Algorithm, date, a scope of two 64-byte names, a hash and three line ends.
+    const LONGEST: usize = 16 + 16 + (8 + 64 + 64 + 12 + 3) + 64 + 3;
+
+    fn of(request: &SignedRequest<'_>, payload_line: &[u8]) -> Self {
+        let canonical = canonical::request(request, payload_line);
+        let hash: [u8; 32] = Sha256::digest(canonical.as_slice()).into();
+        drop(canonical);
+        let mut this = Self { text: [0; Self::LONGEST], len: 0 };
+        this.push(ALGORITHM);
+        this.push(b"\n");
+        this.push(request.date.as_bytes());
+        this.push(b"\n");
+        this.push(request.scope().as_str().as_bytes());
+        this.push(b"\n");
+        this.push(&signature::encode_hex(&hash));
+        this
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.text[..self.len]
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.text[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+}
