@@ -1,16 +1,15 @@
 //! What was verified is taken off before a request goes on: the caller's credentials never travel upstream.
 
-use std::borrow::Cow;
 use std::task::{Context, Poll};
 
+use credfed_sigv4_verify::query::{Parameter, parameters};
+use http::Request;
 use http::header::{
     AUTHORIZATION, CONNECTION, EXPECT, FORWARDED, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
-use http::Request;
-use percent_encoding::percent_decode_str;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -135,59 +134,43 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
 
 fn strip_query(parts: &mut Parts, presigned: bool) {
     let Some(query) = parts.uri.query() else { return };
-    if !query.split('&').any(|pair| is_amz(name_of(pair))) {
+    if !parameters(query).any(|parameter| is_amz(&parameter)) {
         return;
     }
-    let mut kept = String::with_capacity(query.len());
-    for pair in query.split('&') {
-        let name = name_of(pair);
-        if is_amz(name) {
+    let mut target = String::with_capacity(parts.uri.path().len() + query.len());
+    target.push_str(parts.uri.path());
+    let mut separator = '?';
+    for parameter in parameters(query) {
+        if is_amz(&parameter) {
             if presigned {
-                hoist(&mut parts.headers, name, pair.split_once('=').map_or("", |(_, value)| value));
+                hoist(&mut parts.headers, &parameter);
             }
         } else {
-            if !kept.is_empty() {
-                kept.push('&');
-            }
-            kept.push_str(pair);
+            target.push(separator);
+            target.push_str(parameter.as_str());
+            separator = '&';
         }
     }
-    let path = parts.uri.path();
-    let target = if kept.is_empty() { path.to_owned() } else { format!("{path}?{kept}") };
     let mut uri = parts.uri.clone().into_parts();
-    // Taking parameters out of a valid query leaves a valid one.
-    if let Ok(target) = PathAndQuery::try_from(target) {
-        uri.path_and_query = Some(target);
-    }
-    if let Ok(uri) = Uri::from_parts(uri) {
-        parts.uri = uri;
-    }
+    // Taking parameters out of a valid target leaves a valid one; if it did not, nothing of it may travel.
+    uri.path_and_query = Some(PathAndQuery::try_from(target).unwrap_or(PathAndQuery::from_static("/")));
+    parts.uri = Uri::from_parts(uri).unwrap_or_default();
 }
 
-/// The parameters that carry the signature itself; they become no headers.
-const CARRIER: [&str; 8] = credfed_sigv4_verify::CREDENTIAL_QUERY_PARAMETERS;
+fn is_amz(parameter: &Parameter<'_>) -> bool {
+    parameter.is_credential() || parameter.hoisted().is_some()
+}
 
-fn hoist(headers: &mut HeaderMap, name: &str, value: &str) {
-    let name = decoded(name).to_ascii_lowercase();
-    let carries = CARRIER.iter().any(|parameter| parameter.eq_ignore_ascii_case(&name));
-    if carries || name.starts_with("x-amz-server-side-encryption") || name == "x-amz-content-sha256" {
+/// Makes a header of a parameter that stands for one.
+fn hoist(headers: &mut HeaderMap, parameter: &Parameter<'_>) {
+    let Some(name) = parameter.hoisted() else { return };
+    if name.starts_with("x-amz-server-side-encryption")
+        || SIGNATURE_HEADERS.iter().any(|header| header.as_str() == name)
+    {
         return;
     }
-    let name = HeaderName::try_from(name);
-    let value = HeaderValue::from_bytes(&percent_decode_str(value).collect::<Vec<u8>>());
-    if let (Ok(name), Ok(value)) = (name, value) {
+    let value = parameter.value().and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok());
+    if let (Ok(name), Some(value)) = (HeaderName::try_from(name), value) {
         headers.entry(name).or_insert(value);
     }
-}
-
-fn is_amz(name: &str) -> bool {
-    decoded(name).get(..6).is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-amz-"))
-}
-
-fn name_of(pair: &str) -> &str {
-    pair.split_once('=').map_or(pair, |(name, _)| name)
-}
-
-fn decoded(name: &str) -> Cow<'_, str> {
-    percent_decode_str(name).decode_utf8_lossy()
 }

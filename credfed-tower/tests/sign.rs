@@ -57,7 +57,8 @@ async fn upstream() -> (Uri, Arc<AtomicUsize>) {
         let seen = format!("{} {}", parts.uri, String::from_utf8_lossy(&body));
         Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from(seen))))
     });
-    let layer = VerifySigV4Layer::new(verifier(), Sessions, AllowVerified).clock(Arc::new(FixedClock(noon())));
+    let layer =
+        VerifySigV4Layer::new(verifier(), Sessions, AllowVerified).clock(Arc::new(FixedClock(noon())));
     let verified = layer.layer(inner);
     let service = service_fn(move |request: Request<Incoming>| {
         counted.fetch_add(1, Ordering::SeqCst);
@@ -70,11 +71,12 @@ async fn upstream() -> (Uri, Arc<AtomicUsize>) {
 fn source(old: usize) -> (CachedProvider<AwsCredentials>, Arc<AtomicUsize>) {
     let loads = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&loads);
-    let provider = CachedProvider::new(provider_fn(Identity::builder("test").build(), move || {
+    let provider = CachedProvider::new(provider_fn(Identity::of("test").finish(), move || {
         let load = counted.fetch_add(1, Ordering::SeqCst);
         async move {
             let token = if load < old { format!("old-{load}") } else { format!("new-{load}") };
-            let credentials = AwsCredentials::new(ACCESS_KEY, Secret::new(secret()), Some(Secret::new(token)));
+            let credentials =
+                AwsCredentials::new(ACCESS_KEY, Secret::new(secret()), Some(Secret::new(token)));
             Ok::<_, ProviderError>(Expiring::after(credentials, std::time::Duration::from_secs(3600)))
         }
     }));
@@ -130,7 +132,11 @@ fn a_signed_request_is_verified_upstream_however_its_target_is_written() {
         let client = signing(provider, &uri).layer(client());
         let request = Request::get("/bucket?prefix=a+b").body(Out::default()).unwrap();
         let (status, seen) = text(client.oneshot(request).await.expect("an answer")).await;
-        assert_eq!((status, seen.trim_end()), (StatusCode::OK, "/bucket?prefix=a%2Bb"), "a plus sign is one");
+        assert_eq!(
+            (status, seen.trim_end()),
+            (StatusCode::OK, "/bucket?prefix=a%20b"),
+            "a raw plus sign is a blank"
+        );
     });
 }
 
@@ -162,7 +168,11 @@ fn a_payload_that_cannot_be_replayed_fails_once_with_the_upstreams_own_words() {
         assert!(body.contains("<Code>ExpiredToken</Code>") && body.ends_with("</Error>"), "{body}");
         assert_eq!(calls.load(Ordering::SeqCst), 1);
         let (status, body) = text(client.ready().await.unwrap().call(put()).await.expect("an answer")).await;
-        assert_eq!((status, body.as_str()), (StatusCode::OK, "/bucket/key payload"), "the next one is signed anew");
+        assert_eq!(
+            (status, body.as_str()),
+            (StatusCode::OK, "/bucket/key payload"),
+            "the next one is signed anew"
+        );
     });
 }
 
@@ -201,7 +211,8 @@ fn a_credential_that_stays_rejected_costs_two_requests_and_no_more() {
 fn access_denied_is_no_fault_of_the_credential() {
     run(async {
         let refusing = service_fn(|_: Request<Incoming>| async {
-            let mut response = Response::new(Full::new(Bytes::from("<Error><Code>AccessDenied</Code></Error>")));
+            let mut response =
+                Response::new(Full::new(Bytes::from("<Error><Code>AccessDenied</Code></Error>")));
             *response.status_mut() = StatusCode::FORBIDDEN;
             Ok::<_, std::convert::Infallible>(response)
         });
@@ -210,7 +221,10 @@ fn access_denied_is_no_fault_of_the_credential() {
         let client = signing(provider, &uri).layer(client());
         let get = Request::get("/bucket/key").body(Out::default()).unwrap();
         let (status, body) = text(client.oneshot(get).await.expect("an answer")).await;
-        assert_eq!((status, body.as_str()), (StatusCode::FORBIDDEN, "<Error><Code>AccessDenied</Code></Error>"));
+        assert_eq!(
+            (status, body.as_str()),
+            (StatusCode::FORBIDDEN, "<Error><Code>AccessDenied</Code></Error>")
+        );
         assert_eq!(loads.load(Ordering::SeqCst), 1);
     });
 }
@@ -221,21 +235,25 @@ fn what_a_caller_left_behind_never_travels_upstream() {
         let (address, seen): (SocketAddr, _) = upstream::http1().await;
         let uri: Uri = format!("http://{address}").parse().unwrap();
         let client = signing(source(0).0, &uri).layer(client());
-        let request = Request::get("http://front.example.org/b/k?X-Amz-Signature=canary&X-Amz-Security-Token=canary&y=1")
-            .header("x-amz-security-token", "canary")
-            .header("x-forwarded-for", "canary")
-            .header("connection", "x-canary")
-            .header("x-canary", "canary")
-            .header("host", "front.example.org")
-            .body(Out::default())
-            .unwrap();
+        let request = Request::get(
+            "http://front.example.org/b/k?X-Amz-Signature=canary&X-Amz-Security-Token=canary&y=1",
+        )
+        .header("x-amz-security-token", "canary")
+        .header("x-forwarded-for", "canary")
+        .header("connection", "x-canary")
+        .header("x-canary", "canary")
+        .header("host", "front.example.org")
+        .body(Out::default())
+        .unwrap();
         client.oneshot(request).await.expect("an answer");
         let seen = seen.await.expect("a report");
         assert!(seen.head.starts_with("GET /b/k?y=1 HTTP/1.1\r\n"), "{}", seen.head);
         assert!(!seen.head.contains("canary") && !seen.head.contains("front.example.org"), "{}", seen.head);
         assert!(seen.head.contains(&format!("host: {address}\r\n")));
         assert!(seen.head.contains("x-amz-security-token: new-0\r\n"));
-        assert!(seen.head.contains("SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token"));
+        assert!(
+            seen.head.contains("SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token")
+        );
     });
 }
 
@@ -265,11 +283,16 @@ fn only_configured_authorities_get_a_signature() {
         let called = service_fn(|_: Request<Out>| async {
             Ok::<_, std::convert::Infallible>(Response::new(Out::default()))
         });
-        let layer = SignSigV4Layer::new(provider, "eu-west-1", "s3").authorities(["s3.example.org".parse().unwrap()]);
+        let layer =
+            SignSigV4Layer::new(provider, "eu-west-1", "s3").authorities(["s3.example.org".parse().unwrap()]);
         let send = |uri: &str| layer.layer(called).oneshot(Request::get(uri).body(Out::default()).unwrap());
         assert!(send("https://s3.example.org/b/k").await.is_ok());
         assert!(send("https://s3.example.org:443/b/k").await.is_ok());
-        for uri in ["https://evil.example.org/b/k", "https://s3.example.org:8443/b/k", "http://s3.example.org.evil/b"] {
+        for uri in [
+            "https://evil.example.org/b/k",
+            "https://s3.example.org:8443/b/k",
+            "http://s3.example.org.evil/b",
+        ] {
             assert!(matches!(send(uri).await, Err(SignError::AuthorityNotAllowed)), "{uri}");
         }
         assert_eq!(loads.load(Ordering::SeqCst), 1, "a refused request causes no exchange");
@@ -280,7 +303,9 @@ fn only_configured_authorities_get_a_signature() {
 fn a_request_that_cannot_be_signed_is_refused_and_says_why() {
     run(async {
         let called = || {
-            service_fn(|_: Request<Out>| async { Ok::<_, std::convert::Infallible>(Response::new(Out::default())) })
+            service_fn(|_: Request<Out>| async {
+                Ok::<_, std::convert::Infallible>(Response::new(Out::default()))
+            })
         };
         let general = SignSigV4Layer::new(source(0).0, "eu-west-1", "execute-api");
         let put = Request::put("https://h/b").body(Full::new(Bytes::from_static(b"x"))).unwrap();
@@ -298,7 +323,7 @@ fn a_request_that_cannot_be_signed_is_refused_and_says_why() {
 #[test]
 fn without_a_credential_nothing_is_sent() {
     run(async {
-        let failing = provider_fn(Identity::builder("test").build(), || async {
+        let failing = provider_fn(Identity::of("test").finish(), || async {
             Err::<Expiring<AwsCredentials>, _>(ProviderError::rejected("the role is gone"))
         });
         let (uri, calls) = upstream().await;

@@ -87,6 +87,8 @@ fn beside_a_header_signature_amz_parameters_have_no_effect_further_on() {
 
 #[test]
 fn a_header_is_not_overwritten_by_a_parameter() {
-    let parts = stripped(Request::put(format!("/b/k?{PRESIGNED}&x-amz-acl=public-read")).header("x-amz-acl", "private"));
+    let parts = stripped(
+        Request::put(format!("/b/k?{PRESIGNED}&x-amz-acl=public-read")).header("x-amz-acl", "private"),
+    );
     assert_eq!(parts.headers.get_all("x-amz-acl").iter().collect::<Vec<_>>(), ["private"]);
 }

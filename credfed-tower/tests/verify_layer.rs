@@ -11,10 +11,10 @@ use std::time::{Duration, SystemTime};
 
 use aws_sigv4::http_request::SignableBody;
 use bytes::Bytes;
-use credfed_sigv4_verify::{Carrier, KeyKind, Profile, Reason, ResolvedKey, Verifier};
+use credfed_sigv4_verify::{Carrier, KeyKind, Limits, Profile, Reason, ResolvedKey, Verifier};
 use credfed_tower::{
-    AccessRequest, AllowVerified, Authorize, Caller, Denied, KeyRequest, PayloadSha256, ResolveError, ResolveKey,
-    Resolved, VerifiedBody, VerifySigV4Layer,
+    AccessRequest, AllowVerified, Authorize, Caller, Denied, KeyRequest, PayloadSha256, ResolveError,
+    ResolveKey, Resolved, VerifiedBody, VerifySigV4Layer,
 };
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -112,7 +112,11 @@ fn a_refused_request_gets_the_code_of_its_fault_and_never_reaches_the_inner_serv
             ("InvalidAccessKeyId", StatusCode::FORBIDDEN, {
                 get(&Signer { access_key: "AKIANOBODY".into(), ..Signer::default() })
             }),
-            ("RequestTimeTooSkewed", StatusCode::FORBIDDEN, get(&Signer { time: noon() - day, ..Signer::default() })),
+            (
+                "RequestTimeTooSkewed",
+                StatusCode::FORBIDDEN,
+                get(&Signer { time: noon() - day, ..Signer::default() }),
+            ),
             ("AuthorizationHeaderMalformed", StatusCode::BAD_REQUEST, {
                 get(&Signer { region: "us-west-2".into(), ..Signer::default() })
             }),
@@ -122,7 +126,12 @@ fn a_refused_request_gets_the_code_of_its_fault_and_never_reaches_the_inner_serv
         ];
         for (code, status, request) in faults {
             let outcome = through(layer(), request).await;
-            assert_eq!((outcome.code(), outcome.status(), outcome.calls), (code, status, 0), "{}", outcome.body);
+            assert_eq!(
+                (outcome.code(), outcome.status(), outcome.calls),
+                (code, status, 0),
+                "{}",
+                outcome.body
+            );
             assert!(outcome.reason().is_some());
             assert!(outcome.response.headers().contains_key("x-amz-request-id"));
         }
@@ -177,7 +186,10 @@ fn the_authoriser_decides_after_the_signature_and_before_the_inner_service() {
         let layer = VerifySigV4Layer::new(verifier(), keys(), authorizer).clock(Arc::new(FixedClock(noon())));
         assert_eq!(through(layer.clone(), get(&Signer::default())).await.status(), StatusCode::OK);
         let denied = through(layer.clone(), request(&Signer::default(), Method::DELETE, b"")).await;
-        assert_eq!((denied.code(), denied.status(), denied.calls), ("AccessDenied", StatusCode::FORBIDDEN, 0));
+        assert_eq!(
+            (denied.code(), denied.status(), denied.calls),
+            ("AccessDenied", StatusCode::FORBIDDEN, 0)
+        );
         assert!(!denied.body.contains("read-only"), "the note is for the log alone");
         assert_eq!(asked.load(Ordering::SeqCst), 2);
         let forged = get(&Signer { secret: "another".into(), ..Signer::default() });
@@ -214,7 +226,9 @@ fn a_declared_hash_stands_in_the_extensions_for_whoever_signs_it_on() {
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(format!("{}", declared.is_some())))))
         });
         let service = layer().layer(inner);
-        for (payload, expected) in [(SignableBody::Bytes(b"x"), "true"), (SignableBody::UnsignedPayload, "false")] {
+        for (payload, expected) in
+            [(SignableBody::Bytes(b"x"), "true"), (SignableBody::UnsignedPayload, "false")]
+        {
             let request = Request::put("http://h/b/k").body(Full::new(Bytes::from_static(b"x"))).unwrap();
             let request = origin_form(Signer::default().sign(request, payload));
             let response = service.clone().oneshot(request).await.expect("an answer");
@@ -253,7 +267,8 @@ fn a_session_passes_in_both_carriers_until_it_is_over() {
         let session = || Signer { token: Some("a/session+token==".into()), ..Signer::default() };
         let presigned = || Signer { presign: Some(Duration::from_secs(600)), ..session() };
         let clock = Arc::new(FixedClock(noon()));
-        let layer = |answer| VerifySigV4Layer::new(verifier(), Later(answer), AllowVerified).clock(clock.clone());
+        let layer =
+            |answer| VerifySigV4Layer::new(verifier(), Later(answer), AllowVerified).clock(clock.clone());
         let presign = || {
             let request = Request::get("http://files.example.org/bucket/key").body(In::default()).unwrap();
             origin_form(presigned().sign(request, SignableBody::UnsignedPayload))
@@ -283,14 +298,16 @@ fn a_session_passes_in_both_carriers_until_it_is_over() {
 #[test]
 fn without_a_declared_hash_the_real_body_is_part_of_the_signature_up_to_the_cap() {
     run(async {
-        let sts = || Verifier::builder().profile(Profile::Sts).region(support::REGION).build().expect("a verifier");
+        let mut limits = Limits::default();
+        limits.buffered_body = 64;
+        let sts = || Verifier::builder().profile(Profile::Sts).region(support::REGION).limits(limits).build();
         let layer = || {
-            VerifySigV4Layer::new(sts(), keys(), AllowVerified)
-                .clock(Arc::new(FixedClock(noon())))
-                .max_buffered_body(64)
+            let verifier = sts().expect("a verifier");
+            VerifySigV4Layer::new(verifier, keys(), AllowVerified).clock(Arc::new(FixedClock(noon())))
         };
         let post = |sent: &'static [u8], signed: &'static [u8]| {
-            let request = Request::post("http://sts.example.org/").body(Full::new(Bytes::from_static(sent))).unwrap();
+            let request =
+                Request::post("http://sts.example.org/").body(Full::new(Bytes::from_static(sent))).unwrap();
             let signer = Signer { service: "sts".into(), ..Signer::default() };
             origin_form(signer.sign(request, SignableBody::Bytes(signed)))
         };

@@ -42,7 +42,7 @@ pub struct KeyRequest<'a> {
     /// The session token, decoded; `None` where the request has none (an empty one was refused before).
     pub session_token: Option<&'a str>,
     /// Date, region and service that the request claims to be signed for.
-    pub scope: &'a Scope<'a>,
+    pub scope: Scope<'a>,
     /// The time at which the request is judged.
     pub now: SystemTime,
 }
@@ -51,7 +51,7 @@ impl<'a> KeyRequest<'a> {
     pub(crate) fn new(
         access_key: &'a str,
         session_token: Option<&'a str>,
-        scope: &'a Scope<'a>,
+        scope: Scope<'a>,
         now: SystemTime,
     ) -> Self {
         Self { access_key, session_token, scope, now }
@@ -86,9 +86,8 @@ impl<C> Resolved<C> {
     /// The end of the session: from this moment on the answer is `ExpiredToken`, and a presigned URL that was made
     /// with the session ends with it.
     #[must_use]
-    pub fn not_after(mut self, end: SystemTime) -> Self {
-        self.not_after = Some(end);
-        self
+    pub fn not_after(self, end: SystemTime) -> Self {
+        Self { key: self.key.not_after(end), not_after: Some(end), claims: self.claims }
     }
 }
 

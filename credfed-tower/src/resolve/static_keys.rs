@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use credfed_core::Secret;
 use credfed_sigv4_verify::{KeyKind, ResolvedKey};
 
-use super::{KeyRequest, Resolved, ResolveError, ResolveKey};
+use super::{KeyRequest, ResolveError, ResolveKey, Resolved};
 
 /// A fixed set of access keys, each with the claims of its holder.
 ///
@@ -27,8 +27,7 @@ pub struct StaticKeys<C = ()> {
 }
 
 struct Entry<C> {
-    secret: Secret,
-    generation: u64,
+    key: ResolvedKey,
     claims: C,
 }
 
@@ -41,7 +40,8 @@ impl<C> StaticKeys<C> {
     /// Adds a key. The last one wins where an id is given twice.
     #[must_use]
     pub fn with_key(mut self, access_key_id: impl Into<String>, secret: Secret, claims: C) -> Self {
-        let entry = Entry { secret, generation: next_generation(), claims };
+        let key = ResolvedKey::new(secret.expose(), KeyKind::Static, next_generation());
+        let entry = Entry { key, claims };
         self.keys.insert(access_key_id.into(), entry);
         self
     }
@@ -74,10 +74,8 @@ impl<C: Clone + Send + Sync + 'static> ResolveKey for StaticKeys<C> {
     type Future = Ready<Result<Resolved<C>, ResolveError>>;
 
     fn resolve(&self, request: KeyRequest<'_>) -> Self::Future {
-        ready(self.keys.get(request.access_key).ok_or(ResolveError::Unknown).map(|entry| {
-            let key = ResolvedKey::new(entry.secret.expose(), KeyKind::Static, entry.generation);
-            Resolved::new(key, entry.claims.clone())
-        }))
+        let entry = self.keys.get(request.access_key).ok_or(ResolveError::Unknown);
+        ready(entry.map(|entry| Resolved::new(entry.key.clone(), entry.claims.clone())))
     }
 }
 

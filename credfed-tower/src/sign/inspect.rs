@@ -53,7 +53,10 @@ impl<B: Body<Data = Bytes> + Unpin> Inspection<B> {
                 // The reader meets the error itself, behind what came before it.
                 Some(Err(error)) => {
                     let body = UpstreamBody::read(self.read.split().freeze(), None, Some(error));
-                    return Poll::Ready((None, self.parts.take().map(|parts| Response::from_parts(parts, body))));
+                    return Poll::Ready((
+                        None,
+                        self.parts.take().map(|parts| Response::from_parts(parts, body)),
+                    ));
                 }
                 None => self.rest = None,
             }

@@ -118,7 +118,9 @@ pub struct NotAnUpstream;
 
 impl fmt::Display for NotAnUpstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an upstream is http://host or https://host, with a port where needed and no user information")
+        f.write_str(
+            "an upstream is http://host or https://host, with a port where needed and no user information",
+        )
     }
 }
 

@@ -19,8 +19,8 @@
 //! - Retries belong outside of this layer, so that each attempt is signed anew.
 //! - Redirects must not be followed inside of it: a redirected request would carry the signature, and for another
 //!   host. Clients that follow redirects need that switched off.
-//! - A raw `+` in the query is read as the plus sign that it is (RFC 3986) and sent as `%2B`, since upstreams
-//!   disagree on what a raw one means and the signature covers the meaning.
+//! - A raw `+` in the query is read as a blank, as the verifier and AWS read it, and sent as `%20`: upstreams
+//!   disagree on what a raw one means, and the signature covers the meaning.
 
 mod error;
 mod future;

@@ -29,8 +29,8 @@ pub(super) enum Payload {
 
 /// SHA-256 of nothing.
 const EMPTY: [u8; 32] = [
-    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27, 0xae, 0x41,
-    0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27,
+    0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
 ];
 
 impl Payload {
@@ -59,7 +59,9 @@ pub(super) fn prepare(parts: &mut Parts, upstream: Option<&Upstream>) -> Result<
     let authority = without_default_port(&scheme, authority)?;
     let target = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let target = match target.split_once('?') {
-        Some((path, query)) if query.contains('+') => Cow::Owned(format!("{path}?{}", query.replace('+', "%2B"))),
+        Some((path, query)) if query.contains('+') => {
+            Cow::Owned(format!("{path}?{}", query.replace('+', "%20")))
+        }
         _ => Cow::Borrowed(target),
     };
     parts.uri = Uri::builder()
@@ -68,7 +70,8 @@ pub(super) fn prepare(parts: &mut Parts, upstream: Option<&Upstream>) -> Result<
         .path_and_query(target.as_ref())
         .build()
         .map_err(|_| "its target is not a valid URI")?;
-    let host = HeaderValue::from_str(authority.as_str()).map_err(|_| "its host is not a valid header value")?;
+    let host =
+        HeaderValue::from_str(authority.as_str()).map_err(|_| "its host is not a valid header value")?;
     parts.headers.insert(HOST, host);
     Ok(authority)
 }
@@ -86,7 +89,9 @@ pub(super) fn sign_parts(
     let body = match payload {
         Payload::Sha256(hash) => SignableBody::Precomputed(hex(&hash)),
         Payload::Unsigned if s3 => SignableBody::UnsignedPayload,
-        Payload::Unsigned => return Err("its payload is not known before it is sent, which S3 alone accepts"),
+        Payload::Unsigned => {
+            return Err("its payload is not known before it is sent, which S3 alone accepts");
+        }
     };
     let mut settings = SigningSettings::default();
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
@@ -163,7 +168,8 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_')
 
 /// S3's canonical path: each segment encoded exactly once, however it came.
 fn encoded_once(path: &str) -> Cow<'_, str> {
-    let canonical = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/');
+    let canonical =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/');
     if path.bytes().all(canonical) {
         return Cow::Borrowed(path);
     }

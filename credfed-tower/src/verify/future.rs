@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
-use credfed_sigv4_verify::{Reason, SignedRequest, VerifiedHead};
+use credfed_sigv4_verify::{PayloadMode, Reason, SignedRequest, VerifiedHead};
 use http::request::Parts;
 use http::{Method, Request, Response, Uri};
 use http_body::Body;
@@ -24,7 +24,7 @@ use super::reject::{AnswerBody, Refusal, request_id};
 use super::watch::{DRAIN_LIMIT, Verdict, Watch};
 use crate::authorize::{AccessRequest, Authorize, Denied};
 use crate::payload::PayloadSha256;
-use crate::resolve::{KeyRequest, Resolved, ResolveError, ResolveKey};
+use crate::resolve::{KeyRequest, ResolveError, ResolveKey, Resolved};
 
 /// The response of [`VerifySigV4`](super::VerifySigV4).
 #[pin_project(project = VerifyProjection)]
@@ -151,7 +151,8 @@ where
                 }
                 StageProjection::Call(calling) => {
                     let answer = ready!(calling.poll(cx));
-                    let verdict = self.watch.as_ref().map_or(Verdict::Verified, |watch| watch.lock().verdict());
+                    let verdict =
+                        self.watch.as_ref().map_or(Verdict::Verified, |watch| watch.lock().verdict());
                     match (verdict, answer) {
                         (Verdict::Failed(reason), _) => return Poll::Ready(Err(reason)),
                         (Verdict::Unread, Ok(response)) if succeeds(&response) => {
@@ -200,8 +201,11 @@ where
             return Poll::Ready(Ok(()));
         }
         let head = verifier.verify(&signed, Some(&resolved.key), *self.now)?;
-        let payload = head.declared_sha256().map(PayloadSha256);
-        let (caller, decision) = judge(self.shared, parts, &signed, &head, resolved, *self.now)?;
+        let payload = match signed.payload_mode() {
+            PayloadMode::Sha256(hash) => Some(PayloadSha256(hash)),
+            _ => None,
+        };
+        let (caller, decision) = decide(self.shared, parts, &signed, &head, resolved);
         drop(signed);
         let (parts, body) = self.request.take().ok_or(Reason::Internal)?;
         let (body, watch) = VerifiedBody::bind(head, body)?;
@@ -216,7 +220,7 @@ where
             return Poll::Ready(Err(Reason::Internal));
         };
         let (parts, body) = self.request.as_mut().ok_or(Reason::Internal)?;
-        let cap = self.shared.max_buffered_body;
+        let cap = self.shared.verifier.limits().buffered_body;
         let rest = cap.saturating_sub(read.len());
         if body.size_hint().lower() > rest as u64 {
             return Poll::Ready(Err(Reason::EntityTooLarge));
@@ -232,8 +236,9 @@ where
         let hash: [u8; 32] = Sha256::digest(&read[..]).into();
         let resolved = resolved.take().ok_or(Reason::Internal)?;
         let signed = self.shared.verifier.parse(parts)?;
-        let head = self.shared.verifier.verify_with_body_hash(&signed, Some(&resolved.key), *self.now, hash)?;
-        let (caller, decision) = judge(self.shared, parts, &signed, &head, resolved, *self.now)?;
+        let head =
+            self.shared.verifier.verify_with_body_hash(&signed, Some(&resolved.key), *self.now, hash)?;
+        let (caller, decision) = decide(self.shared, parts, &signed, &head, resolved);
         drop(signed);
         let body = VerifiedBody::buffered(head, read.split().freeze());
         let (parts, _) = self.request.take().ok_or(Reason::Internal)?;
@@ -255,25 +260,21 @@ where
     }
 }
 
-/// What stands between a verified signature and the inner service: the session's end, then the authoriser.
-fn judge<R, A>(
+/// Asks the authoriser about a request that was verified.
+fn decide<R, A>(
     shared: &Shared<R, A>,
     parts: &Parts,
     signed: &SignedRequest<'_>,
     head: &VerifiedHead,
     resolved: Resolved<R::Claims>,
-    now: SystemTime,
-) -> Result<(Caller<R::Claims>, A::Future), Reason>
+) -> (Caller<R::Claims>, A::Future)
 where
     R: ResolveKey,
     A: Authorize<R::Claims>,
 {
-    if resolved.not_after.is_some_and(|end| now >= end) {
-        return Err(Reason::ExpiredToken);
-    }
     let caller = Caller::new(head, signed, resolved.not_after, resolved.claims);
     let decision = shared.authorizer.authorize(&AccessRequest::new(parts, signed, caller.claims()));
-    Ok((caller, decision))
+    (caller, decision)
 }
 
 /// Without a key there is nothing to verify; the verifier still does the same work, and has the last word on what
@@ -284,16 +285,16 @@ fn unresolved<R, A>(
     error: ResolveError,
     now: SystemTime,
 ) -> Reason {
-    let unknown = match shared.verifier.verify(signed, None, now) {
-        Err(reason) => reason,
-        Ok(_) => Reason::Internal,
+    let dummy = match signed.needs_body_hash() {
+        true => shared.verifier.verify_with_body_hash(signed, None, now, [0; 32]),
+        false => shared.verifier.verify(signed, None, now),
     };
-    match error {
-        ResolveError::Unavailable => Reason::ResolverUnavailable,
-        ResolveError::Unknown => unknown,
-        _ if shared.verifier.uniform_errors() => unknown,
-        ResolveError::Invalid => Reason::InvalidToken,
-        ResolveError::Expired => Reason::ExpiredToken,
+    match (error, dummy) {
+        (ResolveError::Unavailable, _) => Reason::ResolverUnavailable,
+        (ResolveError::Invalid, Err(Reason::UnknownKey)) => Reason::InvalidToken,
+        (ResolveError::Expired, Err(Reason::UnknownKey)) => Reason::ExpiredToken,
+        (_, Err(reason)) => reason,
+        (_, Ok(_)) => Reason::Internal,
     }
 }
 

@@ -36,7 +36,6 @@ pub(super) struct Shared<R, A> {
     pub(super) authorizer: Arc<A>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) on_refusal: Option<OnRefusal>,
-    pub(super) max_buffered_body: usize,
 }
 
 pub(super) type OnRefusal = Arc<dyn Fn(&Refusal<'_>) -> Response<Bytes> + Send + Sync>;
@@ -51,7 +50,6 @@ impl<R, A> VerifySigV4Layer<R, A> {
             authorizer: Arc::new(authorizer),
             clock: Arc::new(SystemClock),
             on_refusal: None,
-            max_buffered_body: 1 << 20,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -72,13 +70,6 @@ impl<R, A> VerifySigV4Layer<R, A> {
         self.change(|shared| shared.on_refusal = Some(Arc::new(answer)))
     }
 
-    /// The largest body, in bytes, that is buffered where the hash of the real body is part of the signature (no
-    /// `x-amz-content-sha256` outside of S3). 1 MiB unless told otherwise; a larger body is refused, never cut.
-    #[must_use]
-    pub fn max_buffered_body(self, bytes: usize) -> Self {
-        self.change(|shared| shared.max_buffered_body = bytes)
-    }
-
     fn change(mut self, change: impl FnOnce(&mut Shared<R, A>)) -> Self {
         change(Arc::make_mut(&mut self.shared));
         self
@@ -93,7 +84,6 @@ impl<R, A> Clone for Shared<R, A> {
             authorizer: Arc::clone(&self.authorizer),
             clock: Arc::clone(&self.clock),
             on_refusal: self.on_refusal.clone(),
-            max_buffered_body: self.max_buffered_body,
         }
     }
 }

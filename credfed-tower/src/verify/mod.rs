@@ -13,7 +13,37 @@
 //!    read to its verified end is replaced.
 //!
 //! The inner service is a `Service<Request<VerifiedBody<B>>>`, and only a request that was verified can be turned
-//! into one: there is no other way to make a `VerifiedBody`. A route that forgets the layer does not compile.
+//! into one: there is no other way to make a `VerifiedBody`. So a service that takes one can be served behind the
+//! layer:
+//!
+//! ```
+//! # use std::convert::Infallible;
+//! # use credfed_tower::{AllowVerified, StaticKeys, VerifiedBody, VerifySigV4Layer};
+//! # use credfed_sigv4_verify::{Profile, Verifier};
+//! # use http::{Request, Response};
+//! # use tower::{Layer, Service, service_fn};
+//! # type Incoming = http_body_util::Full<bytes::Bytes>;
+//! # fn serve<S: Service<Request<Incoming>>>(_: S) {}
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let service = service_fn(async |_: Request<VerifiedBody<Incoming>>| Ok::<_, Infallible>(Response::new(())));
+//! # let verifier = Verifier::builder().profile(Profile::S3).region("eu-west-1").build()?;
+//! # let layer = VerifySigV4Layer::new(verifier, StaticKeys::<()>::new(), AllowVerified);
+//! serve(layer.layer(service));
+//! # Ok(()) }
+//! ```
+//!
+//! and one that forgot the layer does not compile:
+//!
+//! ```compile_fail
+//! # use std::convert::Infallible;
+//! # use credfed_tower::VerifiedBody;
+//! # use http::{Request, Response};
+//! # use tower::{Service, service_fn};
+//! # type Incoming = http_body_util::Full<bytes::Bytes>;
+//! # fn serve<S: Service<Request<Incoming>>>(_: S) {}
+//! let service = service_fn(async |_: Request<VerifiedBody<Incoming>>| Ok::<_, Infallible>(Response::new(())));
+//! serve(service);
+//! ```
 //!
 //! # Deployment
 //! - The layer belongs outside of everything that rewrites path, query or signed headers. In axum that is the

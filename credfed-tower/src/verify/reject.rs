@@ -68,7 +68,9 @@ impl Refusal<'_> {
         let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
         element(&mut xml, "Code", self.code());
         element(&mut xml, "Message", &self.reason.message(self.protocol));
-        self.reason.details(|name, value| element(&mut xml, name, value));
+        for (name, value) in self.reason.fields() {
+            element(&mut xml, name, &value);
+        }
         element(&mut xml, "Resource", shortened(self.path));
         element(&mut xml, "RequestId", self.request_id);
         xml.push_str("</Error>");

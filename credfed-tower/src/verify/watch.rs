@@ -1,7 +1,7 @@
 //! A body under check, shared by the inner service, which reads it, and the layer, which has the last word.
 
-use std::fmt;
 use std::error::Error;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -56,7 +56,10 @@ enum Progress {
     Reading(BodyCheck),
     Verified,
     /// The reason stays for the layer after the reader has seen it.
-    Failed { reason: Reason, told: bool },
+    Failed {
+        reason: Reason,
+        told: bool,
+    },
 }
 
 /// What the layer finds when the inner service has answered.
@@ -169,7 +172,9 @@ where
     }
 
     fn judge(&mut self) {
-        let Progress::Reading(check) = std::mem::replace(&mut self.progress, Progress::Verified) else { return };
+        let Progress::Reading(check) = std::mem::replace(&mut self.progress, Progress::Verified) else {
+            return;
+        };
         if let Err(reason) = check.finish() {
             self.held = None;
             self.progress = Progress::Failed { reason, told: false };

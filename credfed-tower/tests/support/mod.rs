@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings,
-    UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
+    SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
@@ -36,7 +36,10 @@ pub fn secret() -> &'static str {
     static SECRET: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     SECRET.get_or_init(|| {
         let seed = format!("{:?}", std::thread::current().id());
-        Sha256::digest(format!("{seed}{}", std::process::id())).iter().map(|byte| format!("{byte:02x}")).collect()
+        Sha256::digest(format!("{seed}{}", std::process::id()))
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     })
 }
 
@@ -122,8 +125,10 @@ impl Signer {
             .into();
         let uri = request.uri().to_string();
         let instructions = {
-            let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
-            let signable = SignableRequest::new(request.method().as_str(), uri, headers, payload).expect("signable");
+            let headers =
+                request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
+            let signable =
+                SignableRequest::new(request.method().as_str(), uri, headers, payload).expect("signable");
             sign(signable, &params).expect("signed").into_parts().0
         };
         instructions.apply_to_request_http1x(&mut request);
@@ -173,5 +178,10 @@ where
 
 /// Runs a test on a runtime of its own. A hang is the harness's to end; nothing here waits for a clock.
 pub fn run<T>(test: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime").block_on(test)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(test)
 }

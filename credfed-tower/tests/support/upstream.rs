@@ -27,7 +27,9 @@ pub async fn http2() -> (SocketAddr, oneshot::Receiver<Seen>) {
     listen(|stream| async move { read_http2(stream).await }).await
 }
 
-async fn listen<F>(read: impl FnOnce(TcpStream) -> F + Send + 'static) -> (SocketAddr, oneshot::Receiver<Seen>)
+async fn listen<F>(
+    read: impl FnOnce(TcpStream) -> F + Send + 'static,
+) -> (SocketAddr, oneshot::Receiver<Seen>)
 where
     F: Future<Output = Seen> + Send + 'static,
 {
