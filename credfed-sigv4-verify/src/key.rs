@@ -51,7 +51,7 @@ impl ResolvedKey {
         Self { inner: Arc::new(Inner { prefixed, tag, kind, generation }), not_after: None }
     }
 
-    /// The end of the session. A request verified after it is refused with
+    /// The end of the session. A request verified at this moment or later is refused with
     /// [`Reason::ExpiredToken`](crate::Reason::ExpiredToken), a presigned one too.
     #[must_use]
     pub fn not_after(mut self, end: SystemTime) -> Self {
@@ -74,7 +74,7 @@ impl ResolvedKey {
     }
 
     pub(crate) fn is_over(&self, now: SystemTime) -> bool {
-        self.not_after.is_some_and(|end| now > end)
+        self.not_after.is_some_and(|end| now >= end)
     }
 
     pub(crate) fn derive(&self, scope: &Scope<'_>) -> SigningKey {

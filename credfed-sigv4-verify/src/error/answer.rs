@@ -170,7 +170,7 @@ impl Reason {
             Self::UnsignedPayloadRefused => {
                 ((("AccessDenied", 403), MISMATCH.1, MISMATCH.2), "The payload has to be signed.")
             }
-            Self::BodyHashRequired => (
+            Self::BodyHashRequired | Self::Internal => (
                 (("InternalError", 500), ("InternalFailure", 500), ("InternalFailure", 500)),
                 "We encountered an internal error. Please try again.",
             ),

@@ -113,6 +113,8 @@ pub enum Reason {
     IncompleteBody,
     /// The body is longer than what may be buffered.
     EntityTooLarge,
+    /// The service around the verifier failed.
+    Internal,
 }
 
 /// Which part was malformed.
@@ -189,6 +191,7 @@ impl fmt::Display for Reason {
             Self::BodyMismatch => "body differs from the signed hash",
             Self::IncompleteBody => "body ended early",
             Self::EntityTooLarge => "body too large",
+            Self::Internal => "internal error",
         };
         f.write_str(text)
     }

@@ -1,0 +1,80 @@
+//! One verification, key warm, against its floor: SHA-256 over the canonical request and HMAC over the
+//! string to sign with the key cached as a midstate. Ends with a table of ratios measured interleaved.
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use credfed_sigv4_verify::{ResolvedKey, Verifier};
+use criterion::measurement::{Measurement, WallTime};
+use criterion::{Criterion, criterion_group};
+use hmac::{Hmac, KeyInit, Mac};
+use http::request::Parts;
+use sha2::{Digest, Sha256};
+
+/// Length of the canonical request of each measured request.
+const R1_CANONICAL: usize = 1_210;
+const R3_CANONICAL: usize = 1_350;
+
+fn floor(canonical: &[u8], key: &Hmac<Sha256>, string_to_sign: &mut [u8; 132]) -> [u8; 32] {
+    let hash: [u8; 32] = Sha256::digest(black_box(canonical)).into();
+    string_to_sign[100..].copy_from_slice(&hash);
+    let mut mac = black_box(key).clone();
+    mac.update(string_to_sign.as_slice());
+    mac.finalize().into_bytes().into()
+}
+
+fn verify(verifier: &Verifier, parts: &Parts, key: &ResolvedKey) {
+    let request = verifier.parse(black_box(parts)).unwrap();
+    black_box(request.session_token());
+    black_box(verifier.verify(&request, Some(key), support::now()).unwrap());
+}
+
+fn both(criterion: &mut Criterion) {
+    let mac = Hmac::<Sha256>::new_from_slice(&[7; 32]).unwrap();
+    for (name, (parts, key), canonical) in [
+        ("R1", support::measured::r1(), vec![b'a'; R1_CANONICAL]),
+        ("R3", support::measured::r3(), vec![b'a'; R3_CANONICAL]),
+    ] {
+        let verifier = support::s3();
+        let mut group = criterion.benchmark_group(name);
+        let mut string_to_sign = [b'a'; 132];
+        group.bench_function("floor", |b| b.iter(|| floor(&canonical, &mac, &mut string_to_sign)));
+        group.bench_function("verify", |b| b.iter(|| verify(&verifier, &parts, &key)));
+        group.finish();
+        let ratio = interleaved(
+            || drop(black_box(floor(&canonical, &mac, &mut string_to_sign))),
+            || verify(&verifier, &parts, &key),
+        );
+        println!("{name}: {ratio:.2}x of the floor");
+    }
+}
+
+/// The median, over many rounds, of `subject`'s time over `base`'s in the same round.
+fn interleaved(mut base: impl FnMut(), mut subject: impl FnMut()) -> f64 {
+    let clock = WallTime;
+    let mut time = |work: &mut dyn FnMut()| -> Duration {
+        let start = clock.start();
+        for _ in 0..500 {
+            work();
+        }
+        clock.end(start)
+    };
+    let mut ratios: Vec<f64> = (0..400)
+        .map(|_| {
+            let base = time(&mut base);
+            time(&mut subject).as_secs_f64() / base.as_secs_f64()
+        })
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    ratios[ratios.len() / 2]
+}
+
+criterion_group!(benches, both);
+
+fn main() {
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

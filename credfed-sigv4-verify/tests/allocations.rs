@@ -1,0 +1,36 @@
+//! A warm verification allocates nothing.
+
+mod support;
+
+use std::alloc::System;
+
+use credfed_sigv4_verify::ResolvedKey;
+use http::request::Parts;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// One test, so that no other thread allocates meanwhile.
+#[test]
+fn a_warm_verification_allocates_nothing() {
+    let header = allocations(&support::measured::r1());
+    let presigned = allocations(&support::measured::r3());
+    assert_eq!((header, presigned), (0, 0));
+}
+
+fn allocations((parts, key): &(Parts, ResolvedKey)) -> usize {
+    let verifier = support::s3();
+    let verify = || {
+        let request = verifier.parse(parts).unwrap();
+        assert_eq!(request.session_token().map(str::len), Some(1000));
+        verifier.verify(&request, Some(key), support::now()).map(drop)
+    };
+    verify().unwrap();
+    let region = Region::new(ALLOCATOR);
+    for _ in 0..10 {
+        verify().unwrap();
+    }
+    let change = region.change();
+    change.allocations + change.reallocations
+}
