@@ -53,11 +53,12 @@ pub struct AccessRequest<'a, C> {
     parts: &'a Parts,
     signed: &'a SignedRequest<'a>,
     claims: &'a C,
+    path: Cow<'a, str>,
 }
 
 impl<'a, C> AccessRequest<'a, C> {
     pub(crate) fn new(parts: &'a Parts, signed: &'a SignedRequest<'a>, claims: &'a C) -> Self {
-        Self { parts, signed, claims }
+        Self { parts, signed, claims, path: signed.normal_path() }
     }
 
     /// The access key id whose signature was verified.
@@ -75,9 +76,10 @@ impl<'a, C> AccessRequest<'a, C> {
         &self.parts.method
     }
 
-    /// The path as it stands on the wire, percent-encoded, with its leading slash.
+    /// The path that the inner service will see, percent-encoded, with its leading slash: the one on the wire, or its
+    /// normal form where the verifier was told to accept others.
     pub fn path(&self) -> &str {
-        self.parts.uri.path()
+        &self.path
     }
 
     /// The query as it stands on the wire, the presigned parameters included.

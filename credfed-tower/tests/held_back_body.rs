@@ -2,6 +2,7 @@
 //!
 //! Nothing here is simulated: a hyper client sends to a hyper server with the layer, whose inner service forwards with
 //! a hyper client to a bare socket that counts what arrives.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 

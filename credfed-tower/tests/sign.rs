@@ -1,6 +1,7 @@
 //! What goes out is signed with the current credential, for the upstream alone, and renewed when it is rejected.
 //!
 //! The upstream is a real HTTP server behind the verifying layer; the signer underneath is the `aws-sigv4` crate.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 

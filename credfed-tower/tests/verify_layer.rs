@@ -1,4 +1,5 @@
 //! What the layer lets through, what it answers, and in which order it asks.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 
@@ -11,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_sigv4::http_request::SignableBody;
 use bytes::Bytes;
+use credfed_sigv4_verify::danger::Knobs;
 use credfed_sigv4_verify::{Carrier, KeyKind, Limits, Profile, Reason, ResolvedKey, Verifier};
 use credfed_tower::{
     AccessRequest, AllowVerified, Authorize, Caller, Denied, KeyRequest, PayloadSha256, ResolveError,
@@ -357,5 +359,41 @@ fn an_authoriser_that_cannot_say_is_a_503() {
         let layer = VerifySigV4Layer::new(verifier(), keys(), Closed).clock(Arc::new(FixedClock(noon())));
         let outcome = through(layer, get(&Signer::default())).await;
         assert_eq!((outcome.code(), outcome.calls), ("ServiceUnavailable", 0));
+    });
+}
+
+#[test]
+fn a_non_normal_path_is_refused_or_reaches_everybody_in_its_normal_form() {
+    run(async {
+        let build = |knobs| {
+            Verifier::builder()
+                .profile(Profile::General { normalize: true })
+                .region(support::REGION)
+                .service("execute-api")
+                .danger(knobs)
+                .build()
+                .expect("a verifier")
+        };
+        let authorizer = |request: &AccessRequest<'_, &'static str>| {
+            assert_eq!(request.path(), "/admin");
+            Ok(())
+        };
+        let inner = service_fn(|request: Request<VerifiedBody<In>>| async move {
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(request.uri().to_string()))))
+        });
+        for (knobs, expected) in [
+            (Knobs::new(), StatusCode::BAD_REQUEST),
+            (Knobs::new().accept_non_normal_paths(), StatusCode::OK),
+        ] {
+            let request = Request::get("http://h/public/../admin?a=b").body(In::default()).unwrap();
+            let signer = Signer { service: "execute-api".into(), ..Signer::default() };
+            let request = origin_form(signer.sign(request, SignableBody::Bytes(b"")));
+            let layer = VerifySigV4Layer::new(build(knobs), keys(), authorizer);
+            let layer = layer.clock(Arc::new(FixedClock(noon())));
+            let response = layer.layer(inner).oneshot(request).await.expect("an answer");
+            assert_eq!(response.status(), expected);
+            let body = response.into_body().collect().await.expect("a body").to_bytes();
+            assert!(expected != StatusCode::OK || body == "/admin?a=b", "{body:?}");
+        }
     });
 }

@@ -20,6 +20,9 @@ pub(super) struct Inspection<B> {
     rest: Option<B>,
 }
 
+/// The answer again; `None` once it was given.
+type Whole<B> = Option<Response<UpstreamBody<B>>>;
+
 impl<B: Body<Data = Bytes> + Unpin> Inspection<B> {
     /// Only these statuses carry the codes in question; any other answer comes back as it is.
     pub(super) fn of(response: Response<B>) -> Result<Self, Response<B>> {
@@ -36,10 +39,7 @@ impl<B: Body<Data = Bytes> + Unpin> Inspection<B> {
 
     /// Reads the error document, then says whether it rejects the credential. The answer is whole again: what was
     /// read comes first, what was not (too long, or broken off) follows.
-    pub(super) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<(Option<Rejection>, Option<Response<UpstreamBody<B>>>)> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Option<Rejection>, Whole<B>)> {
         while let Some(body) = self.rest.as_mut() {
             if self.read.len() >= READ_LIMIT {
                 break;

@@ -1,5 +1,6 @@
 //! One request on its way: parse, resolve, verify, authorise, call, and a last look at the body.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -11,6 +12,7 @@ use std::time::SystemTime;
 use bytes::{Bytes, BytesMut};
 use credfed_sigv4_verify::{PayloadMode, Reason, SignedRequest, VerifiedHead};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri};
 use http_body::Body;
 use pin_project::pin_project;
@@ -43,7 +45,7 @@ where
     /// The body under check, once the inner service has it.
     watch: Option<Watch<B>>,
     #[pin]
-    stage: Stage<R::Future, A::Future, S::Future, S::Response, R::Claims, B>,
+    stage: Stage<S, R, A, B>,
 }
 
 /// What a refusal says of its request.
@@ -53,34 +55,41 @@ struct Asked {
 }
 
 #[pin_project(project = StageProjection)]
-enum Stage<RF, AF, SF, Res, C, B> {
+enum Stage<S, R, A, B>
+where
+    S: Service<Request<VerifiedBody<B>>>,
+    R: ResolveKey,
+    A: Authorize<R::Claims>,
+{
     Parse,
-    Resolve(#[pin] RF),
+    Resolve(#[pin] R::Future),
     /// The hash of the real body is part of the signature.
     Buffer {
-        resolved: Option<Resolved<C>>,
+        resolved: Option<Resolved<R::Claims>>,
         read: BytesMut,
     },
     Authorize {
         #[pin]
-        decision: AF,
-        admitted: Option<Admitted<C, B>>,
+        decision: A::Future,
+        verified: Option<Verified<R::Claims>>,
     },
-    Call(#[pin] SF),
+    Call(#[pin] S::Future),
     /// The inner service answered success without having read the body to its verified end.
     Drain {
-        response: Option<Res>,
+        response: Option<S::Response>,
         budget: usize,
     },
 }
 
-/// A request that was verified and waits for the authoriser.
-struct Admitted<C, B> {
-    parts: Parts,
+/// What is known of a request whose head was verified, while the authoriser decides.
+struct Verified<C> {
+    head: VerifiedHead,
     caller: Caller<C>,
     payload: Option<PayloadSha256>,
-    body: VerifiedBody<B>,
-    watch: Option<Watch<B>>,
+    /// The normal path, where the verifier was told to accept another one on the wire.
+    path: Option<Box<str>>,
+    /// The body, where it had to be read first.
+    buffered: Option<Bytes>,
 }
 
 impl<S, R, A, B> VerifyFuture<S, R, A, B>
@@ -144,10 +153,10 @@ where
             match self.stage.as_mut().project() {
                 StageProjection::Parse | StageProjection::Resolve(_) => ready!(self.poll_resolve(cx))?,
                 StageProjection::Buffer { .. } => ready!(self.poll_buffer(cx))?,
-                StageProjection::Authorize { decision, admitted } => {
+                StageProjection::Authorize { decision, verified } => {
                     ready!(decision.poll(cx)).map_err(denied)?;
-                    let admitted = admitted.take().ok_or(Reason::Internal)?;
-                    self.call(admitted)?;
+                    let verified = verified.take().ok_or(Reason::Internal)?;
+                    self.call(verified)?;
                 }
                 StageProjection::Call(calling) => {
                     let answer = ready!(calling.poll(cx));
@@ -206,11 +215,9 @@ where
             _ => None,
         };
         let (caller, decision) = decide(self.shared, parts, &signed, &head, resolved);
-        drop(signed);
-        let (parts, body) = self.request.take().ok_or(Reason::Internal)?;
-        let (body, watch) = VerifiedBody::bind(head, body)?;
-        let admitted = Some(Admitted { parts, caller, payload, body, watch });
-        self.stage.set(Stage::Authorize { decision, admitted });
+        let path = changed(signed.normal_path());
+        let verified = Some(Verified { head, caller, payload, path, buffered: None });
+        self.stage.set(Stage::Authorize { decision, verified });
         Poll::Ready(Ok(()))
     }
 
@@ -239,16 +246,23 @@ where
         let head =
             self.shared.verifier.verify_with_body_hash(&signed, Some(&resolved.key), *self.now, hash)?;
         let (caller, decision) = decide(self.shared, parts, &signed, &head, resolved);
-        drop(signed);
-        let body = VerifiedBody::buffered(head, read.split().freeze());
-        let (parts, _) = self.request.take().ok_or(Reason::Internal)?;
-        let admitted = Admitted { parts, caller, payload: Some(PayloadSha256(hash)), body, watch: None };
-        self.stage.set(Stage::Authorize { decision, admitted: Some(admitted) });
+        let (payload, buffered) = (Some(PayloadSha256(hash)), Some(read.split().freeze()));
+        let path = changed(signed.normal_path());
+        let verified = Some(Verified { head, caller, payload, path, buffered });
+        self.stage.set(Stage::Authorize { decision, verified });
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, admitted: Admitted<R::Claims, B>) -> Result<(), Reason> {
-        let Admitted { mut parts, caller, payload, body, watch } = admitted;
+    fn call(&mut self, verified: Verified<R::Claims>) -> Result<(), Reason> {
+        let Verified { head, caller, payload, path, buffered } = verified;
+        let (mut parts, body) = self.request.take().ok_or(Reason::Internal)?;
+        let (body, watch) = match buffered {
+            Some(bytes) => (VerifiedBody::buffered(head, bytes), None),
+            None => VerifiedBody::bind(head, body)?,
+        };
+        if let Some(path) = path {
+            parts.uri = with_path(&parts.uri, &path)?;
+        }
         parts.extensions.insert(caller);
         if let Some(payload) = payload {
             parts.extensions.insert(payload);
@@ -258,6 +272,25 @@ where
         self.stage.set(Stage::Call(calling));
         Ok(())
     }
+}
+
+/// The normal path, where it is not the one on the wire.
+fn changed(normal: Cow<'_, str>) -> Option<Box<str>> {
+    match normal {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(path) => Some(path.into()),
+    }
+}
+
+/// The inner service sees the path that was verified.
+fn with_path(uri: &Uri, path: &str) -> Result<Uri, Reason> {
+    let target = match uri.query() {
+        Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
+        None => PathAndQuery::try_from(path),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(target.map_err(|_| Reason::Internal)?);
+    Uri::from_parts(parts).map_err(|_| Reason::Internal)
 }
 
 /// Asks the authoriser about a request that was verified.

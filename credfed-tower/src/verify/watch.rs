@@ -160,12 +160,9 @@ where
             if *budget == 0 {
                 return Poll::Ready(Verdict::Unread);
             }
-            match ready!(self.poll_frame(cx)) {
-                Some(Ok(frame)) => {
-                    let read = frame.data_ref().map_or(0, Bytes::len);
-                    *budget = budget.saturating_sub(read.max(1));
-                }
-                Some(Err(_)) | None => {}
+            if let Some(Ok(frame)) = ready!(self.poll_frame(cx)) {
+                let read = frame.data_ref().map_or(0, Bytes::len);
+                *budget = budget.saturating_sub(read.max(1));
             }
         }
         Poll::Ready(self.verdict())
