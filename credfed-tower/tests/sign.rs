@@ -312,6 +312,11 @@ fn a_request_that_cannot_be_signed_is_refused_and_says_why() {
         let put = Request::put("https://h/b").body(Full::new(Bytes::from_static(b"x"))).unwrap();
         let refused = general.layer(called()).oneshot(put).await.expect_err("no payload hash");
         assert!(refused.to_string().contains("payload is not known"), "{refused}");
+        let latin = Request::get("https://h/b")
+            .header("x-amz-meta-name", http::HeaderValue::from_bytes(b"\xe9").unwrap());
+        let refused =
+            general.layer(called()).oneshot(latin.body(Out::default()).unwrap()).await.expect_err("latin-1");
+        assert!(refused.to_string().contains("not UTF-8"), "{refused}");
         let nowhere = Request::get("/b/k").body(Out::default()).unwrap();
         assert!(matches!(general.layer(called()).oneshot(nowhere).await, Err(SignError::Unsignable(_))));
         for not_an_upstream in ["/relative", "ftp://h", "http://user@h"] {

@@ -33,6 +33,6 @@ mod service;
 pub use self::error::SignError;
 pub use self::future::SignFuture;
 pub use self::inspect::UpstreamBody;
-pub use self::layer::SignSigV4Layer;
+pub use self::layer::{NotAnUpstream, SignSigV4Layer};
 pub use self::replay::{NeverReplay, Replay, ReplayClone, ReplayEmpty};
 pub use self::service::SignSigV4;

@@ -149,19 +149,17 @@ impl SdkIdentity {
 /// Host and every `x-amz-*` must be signed; the type and the checksum of the content are worth it. Nothing that a
 /// proxy on the way may rewrite is.
 fn signable(headers: &HeaderMap) -> Result<Vec<(&str, &str)>, &'static str> {
-    headers
-        .iter()
-        .filter(|(name, _)| {
-            **name == HOST
-                || **name == CONTENT_TYPE
-                || name.as_str() == "content-md5"
-                || name.as_str().starts_with("x-amz-")
-        })
-        .map(|(name, value)| match std::str::from_utf8(value.as_bytes()) {
-            Ok(value) => Ok((name.as_str(), value)),
-            Err(_) => Err("a header that must be signed is not UTF-8"),
-        })
-        .collect()
+    let mut signable = Vec::with_capacity(headers.len());
+    for (name, value) in headers {
+        let must = *name == HOST || name.as_str().starts_with("x-amz-");
+        let may = *name == CONTENT_TYPE || name.as_str() == "content-md5";
+        match std::str::from_utf8(value.as_bytes()) {
+            Ok(value) if must || may => signable.push((name.as_str(), value)),
+            Err(_) if must => return Err("a header that must be signed is not UTF-8"),
+            _ => {}
+        }
+    }
+    Ok(signable)
 }
 
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -264,6 +264,8 @@ where
             parts.uri = with_path(&parts.uri, &path)?;
         }
         parts.extensions.insert(caller);
+        // One that an outer layer left would be taken for what the caller signed.
+        parts.extensions.remove::<PayloadSha256>();
         if let Some(payload) = payload {
             parts.extensions.insert(payload);
         }
