@@ -1,21 +1,24 @@
 //! One load at a time: who may start it, how it lands, and the verdict for everyone else.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::channel::oneshot;
-use futures::future::{BoxFuture, Either, select};
+use futures::future::{Either, select};
 use tracing::Instrument;
 
 use crate::cached::builder::Builder;
 use crate::cached::gate::{Gate, later};
+use crate::cached::shared::Shared;
 use crate::cached::slot::{Cached, Entry, Phase};
 use crate::cached::status::{State, Status};
-use crate::cached::sync::{Lock, Shared, Snapshot};
+use crate::cached::sync::{Lock, Snapshot};
 use crate::cached::{Mode, Observer, Rejection, Windows};
 use crate::provider::DynProvider;
 use crate::runtime::{Now, Runtime, Task, nanos};
@@ -44,7 +47,7 @@ pub(super) struct Core<C> {
 
 /// A load under way, shared by all who wait for it: any of them can drive it.
 pub(super) struct Flight<C> {
-    pub(super) landing: Shared<BoxFuture<'static, Landing<C>>>,
+    landing: Shared<Landing<C>>,
     id: u64,
     started: u64,
     /// Dangles once the task that was spawned for it is gone. `None` if there never was one.
@@ -296,7 +299,7 @@ impl<C: Send + Sync + 'static> Core<C> {
             self.load_deadline,
             drives.then_some(orphaned),
         );
-        let landing = landing.boxed().shared();
+        let mut landing = Shared::new(landing.boxed());
         let flight = Flight {
             landing: landing.clone(),
             id,
@@ -306,7 +309,7 @@ impl<C: Send + Sync + 'static> Core<C> {
         gate.flight = Some(flight);
         let guard = (tether?, alive);
         Some(Box::pin(async move {
-            landing.await;
+            poll_fn(|cx| landing.poll(cx)).await;
             drop(guard);
         }))
     }
@@ -394,6 +397,10 @@ impl<C> Core<C> {
 }
 
 impl<C> Flight<C> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Landing<C>> {
+        self.landing.poll(cx).map(|landing| landing.unwrap_or(Landing::Lost))
+    }
+
     fn age(&self, now: Now) -> u64 {
         now.mono.saturating_sub(self.started)
     }

@@ -60,7 +60,7 @@ impl<C: Send + Sync + 'static> Future for Get<C> {
                     }
                 }
                 State::Waiting { flight, patience } => {
-                    match flight.landing.poll_unpin(cx) {
+                    match flight.poll(cx) {
                         Poll::Ready(Landing::Loaded(entry)) => {
                             if let Some(cached) = this.core.still_current(entry) {
                                 return this.done(Ok(cached));
@@ -99,7 +99,7 @@ impl<C: Send + Sync + 'static> Future for Get<C> {
 impl<C: Send + Sync + 'static> Get<C> {
     /// Moves a load on that nobody drives.
     fn nudge(&self, cached: Cached<C>, mut flight: Flight<C>, cx: &mut Context<'_>) -> Cached<C> {
-        match flight.landing.poll_unpin(cx) {
+        match flight.poll(cx) {
             Poll::Ready(Landing::Loaded(entry)) => self.core.still_current(entry).unwrap_or(cached),
             _ => cached,
         }

@@ -7,6 +7,7 @@ mod gate;
 mod get;
 mod modes;
 mod observer;
+mod shared;
 mod slot;
 mod status;
 mod sync;

@@ -1,0 +1,238 @@
+//! A credential on its way to expiry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use credfed_core::CachedProvider;
+use credfed_core::cached::{State, Windows};
+use futures::FutureExt;
+
+use crate::support::{Act, HOUR, MINUTE, SECOND, at_once, down, get, poll_once, stage};
+
+#[test]
+fn ten_thousand_callers_in_the_advisory_window_are_served_at_once_with_one_call() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    source.then_always(Act::Late(SECOND, Box::new(Act::Give(HOUR))));
+    runtime.advance(53 * MINUTE);
+    assert_eq!(provider.status().state, State::Advisory);
+    for _ in 0..10_000 {
+        assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+        assert_eq!(provider.with(|number| *number), Some(1));
+        assert_eq!(*provider.try_get().unwrap(), 1);
+    }
+    runtime.run();
+    assert_eq!(source.calls(), 2);
+    runtime.advance(SECOND);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 2);
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn a_synchronous_reader_starts_the_refresh_too() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    runtime.advance(53 * MINUTE);
+    assert_eq!(provider.with(|number| *number), Some(1));
+    runtime.run();
+    assert_eq!(provider.with(|number| *number), Some(2));
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn a_hung_refresh_in_the_advisory_window_delays_nobody() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    source.then_always(Act::Hang);
+    runtime.advance(53 * MINUTE);
+    for _ in 0..30 {
+        assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+        runtime.advance(SECOND);
+    }
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn the_mandatory_window_waits_for_two_seconds_of_one_load_and_then_serves() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    source.then_always(Act::Late(10 * SECOND, Box::new(Act::Give(HOUR))));
+    runtime.advance(59 * MINUTE + SECOND);
+    assert_eq!(provider.status().state, State::Mandatory);
+    let mut first = provider.get();
+    assert!(poll_once(&mut first).is_pending());
+    runtime.advance(SECOND);
+    let mut second = provider.get();
+    assert!(poll_once(&mut first).is_pending());
+    assert!(poll_once(&mut second).is_pending());
+    runtime.advance(SECOND);
+    assert_eq!(*first.now_or_never().unwrap().unwrap(), 1);
+    assert_eq!(*second.now_or_never().unwrap().unwrap(), 1);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1, "once per load");
+    runtime.advance(8 * SECOND);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 2);
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn a_caller_in_the_mandatory_window_gets_the_new_credential_if_it_comes_in_time() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    source.then_always(Act::Late(SECOND, Box::new(Act::Give(HOUR))));
+    runtime.advance(59 * MINUTE + SECOND);
+    let mut caller = provider.get();
+    assert!(poll_once(&mut caller).is_pending());
+    runtime.advance(SECOND);
+    assert_eq!(*caller.now_or_never().unwrap().unwrap(), 2);
+}
+
+#[test]
+fn a_refresh_that_fails_in_the_mandatory_window_serves_the_valid_credential() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    source.then_always(Act::Fail(down()));
+    runtime.advance(59 * MINUTE + SECOND);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 1);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn the_very_same_credential_keeps_its_generation_and_is_asked_for_a_little_later() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    let before = get(&runtime, &provider).unwrap();
+    runtime.advance(54 * MINUTE);
+    source.next(Act::GiveAgain(1, 6 * MINUTE));
+    get(&runtime, &provider).unwrap();
+    runtime.run();
+    let after = get(&runtime, &provider).unwrap();
+    assert_eq!((before.generation(), after.generation(), source.calls()), (1, 1, 2));
+    runtime.advance(35 * SECOND);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 1);
+    runtime.run();
+    assert_eq!(source.calls(), 2, "a tenth of the six minutes has not passed");
+    runtime.advance(2 * SECOND);
+    get(&runtime, &provider).unwrap();
+    runtime.run();
+    assert_eq!(source.calls(), 3);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 3);
+}
+
+#[test]
+fn a_server_that_repeats_itself_until_the_end_is_not_asked_per_request() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    for second in 1..3_600_u32 {
+        source.then_always(Act::GiveAgain(1, HOUR - SECOND * second));
+        runtime.advance(SECOND);
+        assert_eq!(*get(&runtime, &provider).unwrap(), 1);
+    }
+    assert!(source.calls() <= 40, "{} calls", source.calls());
+}
+
+#[test]
+fn no_lifetime_leads_to_one_call_per_request() {
+    for lifetime in (0..10).map(|power| SECOND * 3_u32.pow(power)).chain([12 * HOUR]) {
+        let (runtime, source, provider) = stage(Act::Give(lifetime));
+        let step = lifetime / 200;
+        for _ in 0..2_000 {
+            get(&runtime, &provider).unwrap();
+            runtime.advance(step);
+        }
+        let calls = source.calls();
+        assert!((10..=21).contains(&calls), "{calls} calls in 10 lifetimes of {lifetime:?}");
+    }
+}
+
+#[test]
+fn a_fleet_that_started_together_does_not_refresh_together() {
+    let mut starts = Vec::new();
+    for process in 0..1_000 {
+        let (runtime, source, _) = stage(Act::Give(HOUR));
+        let runtime = runtime.with_seed(process);
+        let provider = CachedProvider::builder(Arc::clone(&source)).runtime(runtime.clone()).build();
+        get(&runtime, &provider).unwrap();
+        runtime.advance(45 * MINUTE - SECOND);
+        let mut minute = 0;
+        while provider.status().state == State::Fresh {
+            runtime.advance(30 * SECOND);
+            minute += 1;
+        }
+        starts.push(minute);
+    }
+    let latest = *starts.iter().max().unwrap();
+    assert!((14..=16).contains(&latest), "spread over {latest} half minutes");
+    for slot in 1..=latest {
+        let together = starts.iter().filter(|&&start| start == slot).count();
+        assert!(together <= 3 * 1_000 / 15, "{together} processes in half minute {slot}");
+    }
+}
+
+#[test]
+fn what_never_expires_is_never_refreshed() {
+    let (runtime, source, provider) = stage(Act::Hang);
+    let never = credfed_core::StaticProvider::new(7_u32);
+    let forever = CachedProvider::builder(never).runtime(runtime.clone()).build();
+    assert_eq!(*get(&runtime, &forever).unwrap(), 7);
+    runtime.advance(Duration::from_secs(100 * 365 * 86_400));
+    assert_eq!(*at_once(&forever).unwrap().unwrap(), 7);
+    assert_eq!((source.calls(), forever.status().expires_in), (0, None));
+    drop(provider);
+}
+
+#[test]
+fn windows_can_be_set() {
+    let (runtime, source, _) = stage(Act::Give(HOUR));
+    let windows = Windows::default().advisory(10 * MINUTE).mandatory(2 * MINUTE);
+    let provider =
+        CachedProvider::builder(Arc::clone(&source)).runtime(runtime.clone()).windows(windows).build();
+    get(&runtime, &provider).unwrap();
+    runtime.advance(50 * MINUTE - SECOND);
+    assert_eq!(provider.status().state, State::Fresh);
+    runtime.advance(5 * MINUTE + SECOND);
+    assert_eq!(provider.status().state, State::Advisory);
+    runtime.advance(3 * MINUTE);
+    assert_eq!(provider.status().state, State::Mandatory);
+}
+
+#[test]
+fn refresh_loads_anew_and_keeps_serving_meanwhile() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    let seen = get(&runtime, &provider).unwrap();
+    source.then_always(Act::Late(SECOND, Box::new(Act::Give(HOUR))));
+    provider.refresh(&seen);
+    provider.refresh(&seen);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+    runtime.advance(SECOND);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 2);
+    assert_eq!(source.calls(), 2);
+    provider.refresh(&seen);
+    runtime.run();
+    assert_eq!(source.calls(), 2, "what was seen is no longer current");
+}
+
+#[test]
+fn refresh_is_limited_by_its_cool_down() {
+    let (runtime, source, _) = stage(Act::Give(HOUR));
+    let provider = CachedProvider::builder(Arc::clone(&source))
+        .runtime(runtime.clone())
+        .refresh_cooldown(30 * SECOND)
+        .build();
+    for _ in 0..60 {
+        let seen = get(&runtime, &provider).unwrap();
+        provider.refresh(&seen);
+        runtime.advance(SECOND);
+    }
+    assert_eq!(source.calls(), 3, "one cold load, and two in a minute");
+}
+
+#[test]
+fn refresh_of_what_comes_back_the_same_returns_to_rest() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    let seen = get(&runtime, &provider).unwrap();
+    source.next(Act::GiveAgain(1, HOUR));
+    provider.refresh(&seen);
+    runtime.run();
+    assert_eq!(provider.status().state, State::Fresh);
+    assert_eq!((provider.status().generation, source.calls()), (1, 2));
+}

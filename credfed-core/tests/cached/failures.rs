@@ -1,0 +1,277 @@
+//! A source that does not do what it should.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use credfed_core::cached::{Observer, State};
+use credfed_core::{CachedProvider, ErrorKind, Identity, ProviderError, Rejection};
+
+use crate::support::{Act, HOUR, MINUTE, SECOND, at_once, down, get, poll_once, stage};
+
+#[test]
+fn a_failed_refresh_keeps_serving_the_valid_credential() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    source.then_always(Act::Fail(down()));
+    for second in 0..3_600 {
+        assert_eq!(*get(&runtime, &provider).unwrap(), 1, "after {second} s");
+        assert_eq!(provider.with(|number| *number), Some(1), "after {second} s");
+        runtime.advance(SECOND);
+    }
+    let tries = source.calls();
+    assert!((4..=40).contains(&tries), "{tries} tries before expiry");
+    for second in 0..600 {
+        assert!(get(&runtime, &provider).is_err(), "{second} s past expiry");
+        assert!(provider.with(|_| ()).is_none());
+        assert!(provider.try_get().is_none());
+        runtime.advance(SECOND);
+    }
+    source.then_always(Act::Give(HOUR));
+    runtime.advance(5 * SECOND);
+    assert!(get(&runtime, &provider).is_ok());
+}
+
+#[test]
+fn a_failing_refresh_shows_before_the_credential_expires() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    source.then_always(Act::Fail(ProviderError::rejected("no")));
+    runtime.advance(53 * MINUTE);
+    get(&runtime, &provider).unwrap();
+    runtime.run();
+    let status = provider.status();
+    assert_eq!(status.state, State::Advisory);
+    assert_eq!(status.consecutive_failures, 1);
+    assert_eq!(status.last_error, Some(ErrorKind::Rejected));
+    assert_eq!(status.expires_in, Some(7 * MINUTE));
+    assert!(status.is_ready());
+}
+
+#[test]
+fn the_cold_schedule_starts_anew_at_expiry() {
+    let (runtime, source, provider) = stage(Act::Give(10 * SECOND));
+    get(&runtime, &provider).unwrap();
+    source.then_always(Act::Fail(down()));
+    runtime.advance(9 * SECOND + Duration::from_millis(900));
+    get(&runtime, &provider).unwrap();
+    runtime.run();
+    source.then_always(Act::Give(HOUR));
+    runtime.advance(Duration::from_millis(100));
+    assert!(get(&runtime, &provider).is_ok(), "the pause of a second ended with the credential");
+}
+
+#[test]
+fn an_open_retry_after_outlives_the_credential() {
+    let (runtime, source, provider) = stage(Act::Give(10 * SECOND));
+    get(&runtime, &provider).unwrap();
+    source.then_always(Act::Fail(ProviderError::throttled("slow down", Some(MINUTE))));
+    runtime.advance(8 * SECOND);
+    get(&runtime, &provider).unwrap();
+    runtime.run();
+    source.then_always(Act::Give(HOUR));
+    runtime.advance(3 * SECOND);
+    let error = get(&runtime, &provider).unwrap_err();
+    assert_eq!((error.kind(), source.calls()), (ErrorKind::Throttled, 2));
+    runtime.advance(57 * SECOND);
+    assert!(get(&runtime, &provider).is_ok());
+}
+
+#[test]
+fn an_absurd_retry_after_does_not_stop_the_cache_for_good() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    source.next(Act::Fail(ProviderError::throttled("slow down", Some(Duration::MAX))));
+    get(&runtime, &provider).unwrap_err();
+    runtime.advance(4 * MINUTE);
+    assert!(get(&runtime, &provider).is_err());
+    runtime.advance(MINUTE);
+    assert!(get(&runtime, &provider).is_ok());
+}
+
+#[test]
+fn a_refusal_is_remembered_for_seconds_and_not_for_good() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    source.next(Act::Fail(ProviderError::rejected("no")));
+    get(&runtime, &provider).unwrap_err();
+    runtime.advance(SECOND - Duration::from_millis(1));
+    assert!(get(&runtime, &provider).is_err());
+    assert_eq!(source.calls(), 1);
+    runtime.advance(4 * SECOND);
+    assert!(get(&runtime, &provider).is_ok());
+}
+
+#[test]
+fn a_panic_in_the_source_is_an_error_and_then_the_source_recovers() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    source.next(Act::Panic);
+    source.next(Act::Yield(1, Box::new(Act::Panic)));
+    for _ in 0..2 {
+        let error = get(&runtime, &provider).unwrap_err();
+        assert!(error.is_transient());
+        assert!(!error.to_string().contains("script"), "what a panic says may be secret");
+        runtime.advance(5 * SECOND);
+    }
+    assert_eq!(*get(&runtime, &provider).unwrap(), 3);
+}
+
+#[test]
+fn a_panic_behind_a_valid_credential_disturbs_nobody() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    source.next(Act::Panic);
+    runtime.advance(53 * MINUTE);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 1);
+    runtime.run();
+    assert_eq!(provider.status().consecutive_failures, 1);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 1);
+}
+
+#[test]
+fn a_load_that_hangs_ends_at_its_deadline() {
+    let (runtime, source, provider) = stage(Act::Hang);
+    let mut caller = provider.get();
+    assert!(poll_once(&mut caller).is_pending());
+    runtime.advance(15 * SECOND);
+    let error = runtime.block_on(caller).unwrap().unwrap_err();
+    assert_eq!((error.kind(), source.calls()), (ErrorKind::Transient, 1));
+    source.then_always(Act::Give(HOUR));
+    runtime.advance(5 * SECOND);
+    assert!(get(&runtime, &provider).is_ok());
+}
+
+#[test]
+fn what_had_expired_when_it_arrived_is_a_failed_load() {
+    let now = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    for act in [
+        Act::Give(Duration::ZERO),
+        Act::GiveUntil(now),
+        Act::GiveUntil(now - HOUR),
+        Act::GiveUntil(std::time::SystemTime::UNIX_EPOCH),
+        Act::GiveUntil(std::time::SystemTime::UNIX_EPOCH - HOUR),
+        Act::Late(2 * SECOND, Box::new(Act::Give(2 * SECOND))),
+    ] {
+        let (runtime, _, provider) = stage(act);
+        let mut caller = provider.get();
+        let _ = poll_once(&mut caller);
+        runtime.advance(2 * SECOND);
+        let error = runtime.block_on(caller).unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Transient);
+        assert!(provider.try_get().is_none());
+    }
+}
+
+#[test]
+fn what_expires_at_the_end_of_9999_is_served() {
+    let end = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    let (runtime, _, provider) = stage(Act::GiveUntil(end));
+    assert_eq!(*get(&runtime, &provider).unwrap(), 1);
+    runtime.advance(Duration::from_secs(86_400 * 365));
+    assert_eq!(*get(&runtime, &provider).unwrap(), 1);
+}
+
+#[test]
+fn a_source_that_brings_the_expired_again_leaves_the_valid_one_alone() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    source.then_always(Act::Give(Duration::ZERO));
+    runtime.advance(53 * MINUTE);
+    get(&runtime, &provider).unwrap();
+    runtime.run();
+    assert_eq!(*get(&runtime, &provider).unwrap(), 1);
+    assert_eq!(provider.status().consecutive_failures, 1);
+}
+
+#[test]
+fn an_expired_credential_is_served_only_if_asked_for_and_then_flagged_and_bounded() {
+    let (runtime, source, _) = stage(Act::Give(HOUR));
+    let provider = CachedProvider::builder(Arc::clone(&source))
+        .runtime(runtime.clone())
+        .serve_expired(10 * MINUTE)
+        .build();
+    assert!(!get(&runtime, &provider).unwrap().is_stale());
+    source.then_always(Act::Fail(down()));
+    runtime.advance(HOUR);
+    for _ in 0..600 {
+        let cached = get(&runtime, &provider).unwrap();
+        assert!(cached.is_stale());
+        assert!(provider.try_get().is_none(), "only get, which tried first");
+        runtime.advance(SECOND);
+    }
+    assert!(get(&runtime, &provider).is_err());
+    assert!(source.calls() > 60, "the source is still asked");
+}
+
+#[test]
+fn a_rejected_credential_is_not_served_past_its_expiry_either() {
+    let (runtime, source, _) = stage(Act::Give(HOUR));
+    let provider =
+        CachedProvider::builder(Arc::clone(&source)).runtime(runtime.clone()).serve_expired(HOUR).build();
+    let cached = get(&runtime, &provider).unwrap();
+    source.then_always(Act::Fail(down()));
+    provider.invalidate(&cached, Rejection::Expired);
+    assert!(get(&runtime, &provider).is_err());
+}
+
+#[derive(Clone, Debug, Default)]
+struct Tally(Arc<[AtomicU32; 6]>);
+
+impl Tally {
+    fn count(&self, which: usize) {
+        self.0[which].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn all(&self) -> [u32; 6] {
+        std::array::from_fn(|which| self.0[which].load(Ordering::Relaxed))
+    }
+}
+
+impl Observer for Tally {
+    fn hit(&self, _: &Identity) {
+        self.count(0);
+    }
+
+    fn refresh_started(&self, _: &Identity) {
+        self.count(1);
+    }
+
+    fn refresh_succeeded(&self, _: &Identity, lifetime: Option<Duration>) {
+        assert_eq!(lifetime, Some(HOUR));
+        self.count(2);
+    }
+
+    fn refresh_failed(&self, _: &Identity, error: &ProviderError, still_valid: Option<Duration>) {
+        assert!(error.is_same(error) && still_valid == Some(7 * MINUTE));
+        self.count(3);
+    }
+
+    fn served_while_failing(&self, _: &Identity) {
+        self.count(4);
+    }
+
+    fn invalidated(&self, _: &Identity, why: Rejection) {
+        assert_eq!(why, Rejection::Unauthorized);
+        self.count(5);
+    }
+}
+
+#[test]
+fn an_observer_is_told_what_happens() {
+    let (runtime, source, _) = stage(Act::Give(HOUR));
+    let tally = Tally::default();
+    let provider =
+        CachedProvider::builder(Arc::clone(&source)).runtime(runtime.clone()).observer(tally.clone()).build();
+    let cached = get(&runtime, &provider).unwrap();
+    get(&runtime, &provider).unwrap();
+    provider.with(|_| ()).unwrap();
+    provider.try_get().unwrap();
+    assert_eq!(tally.all(), [3, 1, 1, 0, 0, 0]);
+    source.then_always(Act::Fail(down()));
+    runtime.advance(53 * MINUTE);
+    at_once(&provider).unwrap().unwrap();
+    runtime.run();
+    at_once(&provider).unwrap().unwrap();
+    assert_eq!(tally.all(), [3, 2, 1, 1, 1, 0]);
+    provider.invalidate(&cached, Rejection::Unauthorized);
+    provider.invalidate(&cached, Rejection::Unauthorized);
+    assert_eq!(tally.all(), [3, 2, 1, 1, 1, 1]);
+}

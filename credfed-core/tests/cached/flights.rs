@@ -1,0 +1,223 @@
+//! One load, driven by whoever waits.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use credfed_core::cached::{Mode, State};
+use credfed_core::runtime::Runtime;
+use credfed_core::{CachedProvider, Expiring, Identity, VirtualRuntime, provider_fn};
+use futures::FutureExt;
+
+use crate::support::{Act, HOUR, MINUTE, SECOND, Source, at_once, get, poll_once, stage};
+
+fn inline(runtime: &VirtualRuntime, source: &Arc<Source>) -> CachedProvider<u32> {
+    CachedProvider::builder(Arc::clone(source)).runtime(runtime.clone()).mode(Mode::Inline).build()
+}
+
+#[test]
+fn a_leader_that_leaves_at_any_poll_loses_nothing() {
+    for polls in 0..10 {
+        let (runtime, source, _) = stage(Act::Yield(8, Box::new(Act::Give(HOUR))));
+        let provider = inline(&runtime, &source);
+        let mut leader = provider.get();
+        let mut waiter = provider.get();
+        for _ in 0..polls {
+            if poll_once(&mut leader).is_ready() {
+                break;
+            }
+        }
+        let _ = poll_once(&mut waiter);
+        drop(leader);
+        assert_eq!(*runtime.block_on(waiter).unwrap().unwrap(), 1, "left after {polls} polls");
+        assert_eq!(source.calls(), 1, "left after {polls} polls");
+    }
+}
+
+#[test]
+fn a_spawned_load_ends_even_if_all_callers_leave() {
+    let (runtime, source, provider) = stage(Act::Late(SECOND, Box::new(Act::Give(HOUR))));
+    let mut caller = provider.get();
+    assert!(poll_once(&mut caller).is_pending());
+    drop(caller);
+    runtime.advance(SECOND);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+    assert_eq!(source.calls(), 1);
+}
+
+#[test]
+fn callers_that_give_up_halfway_still_complete_the_load_once() {
+    let (runtime, source, _) = stage(Act::Late(SECOND, Box::new(Act::Give(HOUR))));
+    let provider = inline(&runtime, &source);
+    let served = Arc::new(std::sync::Mutex::new(0));
+    for _ in 0..80 {
+        let (call, limit) = (provider.get(), runtime.sleep(SECOND / 2));
+        let served = Arc::clone(&served);
+        runtime.spawn(Box::pin(async move {
+            if let futures::future::Either::Left((Ok(_), _)) = futures::future::select(call, limit).await {
+                *served.lock().unwrap() += 1;
+            }
+        }));
+        runtime.advance(SECOND / 4);
+    }
+    assert_eq!(source.calls(), 1);
+    assert!(*served.lock().unwrap() >= 77, "{} of 80", served.lock().unwrap());
+}
+
+#[test]
+fn an_abandoned_load_is_taken_up_by_the_next_caller() {
+    let (runtime, source, _) = stage(Act::Late(SECOND, Box::new(Act::Give(HOUR))));
+    let provider = inline(&runtime, &source);
+    assert!(at_once(&provider).is_none());
+    runtime.advance(SECOND);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+    assert_eq!(source.calls(), 1);
+}
+
+#[test]
+fn an_abandoned_load_older_than_its_deadline_is_discarded() {
+    let (runtime, source, _) = stage(Act::Give(HOUR));
+    source.next(Act::Hang);
+    let provider = inline(&runtime, &source);
+    assert!(at_once(&provider).is_none());
+    runtime.advance(MINUTE);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 2);
+}
+
+#[test]
+fn without_a_spawner_an_advisory_caller_moves_the_load_on_and_is_served_at_once() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    let runtime = runtime.with_spawner(false);
+    get(&runtime, &provider).unwrap();
+    source.then_always(Act::Yield(3, Box::new(Act::Give(HOUR))));
+    runtime.advance(53 * MINUTE);
+    let numbers: Vec<_> = (0..5).map(|_| *at_once(&provider).unwrap().unwrap()).collect();
+    assert_eq!(numbers, [1, 1, 1, 2, 2]);
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn without_a_spawner_refresh_is_begun_by_the_next_caller() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    let runtime = runtime.with_spawner(false);
+    let seen = get(&runtime, &provider).unwrap();
+    provider.refresh(&seen);
+    assert_eq!(source.calls(), 1);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 2);
+}
+
+#[test]
+fn a_load_whose_runtime_died_is_restarted_once() {
+    let (runtime, source, provider) = stage(Act::Late(SECOND, Box::new(Act::Give(HOUR))));
+    let mut waiter = provider.get();
+    assert!(poll_once(&mut waiter).is_pending());
+    runtime.run();
+    runtime.drop_tasks();
+    assert!(poll_once(&mut waiter).is_pending());
+    runtime.advance(SECOND);
+    assert_eq!(*waiter.now_or_never().unwrap().unwrap(), 2);
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn a_waiter_is_woken_when_the_runtime_of_its_load_dies() {
+    let (runtime, source, provider) = stage(Act::Hang);
+    source.next(Act::Hang);
+    source.next(Act::Give(HOUR));
+    let other = VirtualRuntime::new(SystemTime::UNIX_EPOCH);
+    let waiting = provider.get();
+    let answer = Arc::new(std::sync::Mutex::new(None));
+    let sink = Arc::clone(&answer);
+    other.spawn(Box::pin(async move {
+        *sink.lock().unwrap() = Some(waiting.await);
+    }));
+    other.run();
+    runtime.run();
+    assert_eq!(source.calls(), 1);
+    runtime.drop_tasks();
+    other.run();
+    assert_eq!(answer.lock().unwrap().take().map(|answer| *answer.unwrap()), Some(2));
+}
+
+#[test]
+fn a_valid_credential_does_not_wait_for_a_dead_runtime_and_is_refreshed_in_the_end() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    runtime.advance(53 * MINUTE);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+    runtime.drop_tasks();
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+    runtime.advance(15 * SECOND);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+    runtime.run();
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 2);
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn a_spawner_that_drops_every_task_leaves_the_work_to_the_waiters() {
+    #[derive(Debug)]
+    struct Dying(VirtualRuntime);
+
+    impl Runtime for Dying {
+        fn now(&self) -> credfed_core::runtime::Now {
+            self.0.now()
+        }
+
+        fn sleep(&self, duration: Duration) -> credfed_core::runtime::Sleep {
+            self.0.sleep(duration)
+        }
+
+        fn can_spawn(&self) -> bool {
+            true
+        }
+    }
+
+    let (runtime, source, _) = stage(Act::Yield(2, Box::new(Act::Give(HOUR))));
+    let provider = CachedProvider::builder(Arc::clone(&source)).runtime(Dying(runtime.clone())).build();
+    assert_eq!(*get(&runtime, &provider).unwrap(), 1);
+    assert_eq!(source.calls(), 1);
+}
+
+#[test]
+fn a_source_that_asks_its_own_cache_ends_at_the_deadline() {
+    let (runtime, ..) = stage(Act::Hang);
+    let own: Arc<OnceLock<CachedProvider<u32>>> = Arc::default();
+    let inner = Arc::clone(&own);
+    let source = provider_fn(Identity::of("own tail").finish(), move || {
+        let own = inner.get().cloned();
+        async move {
+            match own {
+                Some(own) => Ok(Expiring::after(*own.get().await?, HOUR)),
+                None => Ok(Expiring::never(0)),
+            }
+        }
+    });
+    let provider = CachedProvider::builder(source).runtime(runtime.clone()).build();
+    own.set(provider.clone()).unwrap();
+    let mut caller = provider.get();
+    assert!(poll_once(&mut caller).is_pending());
+    runtime.advance(15 * SECOND);
+    assert!(runtime.block_on(caller).unwrap().is_err());
+}
+
+#[test]
+fn dropping_all_handles_frees_an_abandoned_load() {
+    let (runtime, source, _) = stage(Act::Hang);
+    let provider = inline(&runtime, &source);
+    assert!(at_once(&provider).is_none());
+    assert!(Arc::strong_count(&source) > 1);
+    drop(provider);
+    assert_eq!(Arc::strong_count(&source), 1);
+}
+
+#[test]
+fn a_credential_too_short_lived_to_be_served_ends_in_an_error() {
+    let (runtime, source, _) = stage(Act::Give(Duration::from_nanos(1)));
+    let provider = inline(&runtime, &source);
+    let mut caller = provider.get();
+    // Time stands still, so even this one is served; only real time makes it worthless.
+    assert_eq!(poll_once(&mut caller).map(|answer| *answer.unwrap()), std::task::Poll::Ready(1));
+    runtime.advance(Duration::from_nanos(1));
+    assert!(provider.try_get().is_none());
+    assert_eq!(provider.status().state, State::Expired);
+}

@@ -1,0 +1,111 @@
+//! A credential that its service does not accept.
+
+use std::time::Duration;
+
+use credfed_core::{ErrorKind, ProviderError, Rejection};
+
+use crate::support::{Act, HOUR, MINUTE, SECOND, at_once, get, poll_once, stage};
+
+#[test]
+fn a_rejected_credential_is_not_served_again() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    let old = get(&runtime, &provider).unwrap();
+    provider.invalidate(&old, Rejection::Expired);
+    assert!(provider.with(|_| ()).is_none());
+    assert_eq!(*get(&runtime, &provider).unwrap(), 2);
+    assert_eq!(*old, 1, "who holds it can still read it");
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn a_late_rejection_of_the_old_credential_leaves_the_new_one_alone() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    let old = get(&runtime, &provider).unwrap();
+    provider.invalidate(&old, Rejection::Unauthorized);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 2);
+    for _ in 0..100 {
+        provider.invalidate(&old, Rejection::Unauthorized);
+        assert_eq!(*at_once(&provider).unwrap().unwrap(), 2);
+    }
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn at_most_one_load_per_five_seconds_is_forced() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    for _ in 0..600 {
+        if let Ok(cached) = get(&runtime, &provider) {
+            provider.invalidate(&cached, Rejection::Invalid);
+        }
+        runtime.advance(Duration::from_millis(100));
+    }
+    assert!((12..=14).contains(&source.calls()), "{} calls in a minute", source.calls());
+}
+
+#[test]
+fn the_pause_doubles_while_the_very_same_credential_comes_back() {
+    let (runtime, source, provider) = stage(Act::GiveAgain(7, HOUR));
+    let mut loads = Vec::new();
+    for second in 0..1_800 {
+        let calls = source.calls();
+        match get(&runtime, &provider) {
+            Ok(cached) => provider.invalidate(&cached, Rejection::Invalid),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Rejected),
+        }
+        if source.calls() > calls {
+            loads.push(second);
+        }
+        runtime.advance(SECOND);
+    }
+    let pauses: Vec<_> = loads.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(pauses, [1, 4, 10, 20, 40, 80, 160, 300, 300, 300, 300]);
+    source.then_always(Act::Give(HOUR));
+    runtime.advance(5 * MINUTE);
+    let fresh = get(&runtime, &provider).unwrap();
+    provider.invalidate(&fresh, Rejection::Invalid);
+    runtime.advance(5 * SECOND);
+    assert!(get(&runtime, &provider).is_ok(), "another credential ends the doubling");
+}
+
+#[test]
+fn a_forced_load_that_fails_is_an_error_for_all_and_then_heals() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    let old = get(&runtime, &provider).unwrap();
+    source.next(Act::Fail(ProviderError::rejected("no")));
+    provider.invalidate(&old, Rejection::Expired);
+    assert!(get(&runtime, &provider).is_err());
+    assert!(get(&runtime, &provider).is_err());
+    assert_eq!(source.calls(), 2);
+    runtime.advance(5 * SECOND);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 3);
+}
+
+#[test]
+fn an_invalidation_during_a_refresh_joins_it() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    let old = get(&runtime, &provider).unwrap();
+    source.then_always(Act::Late(SECOND, Box::new(Act::Give(HOUR))));
+    runtime.advance(53 * MINUTE);
+    at_once(&provider).unwrap().unwrap();
+    runtime.run();
+    provider.invalidate(&old, Rejection::Expired);
+    let mut caller = provider.get();
+    assert!(poll_once(&mut caller).is_pending());
+    runtime.advance(SECOND);
+    assert_eq!(*runtime.block_on(caller).unwrap().unwrap(), 2);
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn what_was_rejected_while_its_waiters_slept_is_not_handed_to_them() {
+    let (runtime, source, provider) = stage(Act::Late(SECOND, Box::new(Act::Give(HOUR))));
+    let mut sleeper = provider.get();
+    assert!(poll_once(&mut sleeper).is_pending());
+    runtime.advance(SECOND);
+    let first = at_once(&provider).unwrap().unwrap();
+    provider.invalidate(&first, Rejection::Invalid);
+    assert!(poll_once(&mut sleeper).is_pending());
+    runtime.advance(SECOND);
+    assert_eq!(*runtime.block_on(sleeper).unwrap().unwrap(), 2);
+    assert_eq!(source.calls(), 2);
+}

@@ -1,0 +1,10 @@
+//! The behaviour of the cached provider, on virtual time: nothing here sleeps.
+
+mod ageing;
+mod cold;
+mod failures;
+mod flights;
+mod invalidation;
+mod real;
+mod support;
+mod time;

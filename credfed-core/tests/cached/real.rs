@@ -1,0 +1,78 @@
+//! The same on real threads and a real runtime.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use credfed_core::{CachedProvider, Expiring, Identity, ProviderError, provider_fn};
+use futures::FutureExt;
+use futures::channel::oneshot;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tasks_on_many_threads_share_one_call() {
+    let calls = Arc::new(AtomicU32::new(0));
+    let (open, gate) = oneshot::channel::<()>();
+    let gate = gate.shared();
+    let counter = Arc::clone(&calls);
+    let source = provider_fn(Identity::of("gated").finish(), move || {
+        let (counter, gate) = (Arc::clone(&counter), gate.clone());
+        async move {
+            counter.fetch_add(1, Ordering::SeqCst);
+            gate.await.map_err(|_| ProviderError::transient("closed"))?;
+            tokio::task::yield_now().await;
+            Ok(Expiring::after(7_u32, Duration::from_secs(3600)))
+        }
+    });
+    let provider = CachedProvider::new(source);
+    let tasks: Vec<_> = (0..1_000).map(|_| tokio::spawn(provider.get())).collect();
+    tokio::task::yield_now().await;
+    open.send(()).unwrap();
+    for task in tasks {
+        assert_eq!(*task.await.unwrap().unwrap(), 7);
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_runtime_that_is_dropped_mid_load_costs_one_more_call() {
+    let calls = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&calls);
+    let source = provider_fn(Identity::of("first hangs").finish(), move || {
+        let call = counter.fetch_add(1, Ordering::SeqCst) + 1;
+        async move {
+            if call == 1 {
+                futures::future::pending::<()>().await;
+            }
+            Ok(Expiring::after(call, Duration::from_secs(3600)))
+        }
+    });
+    let provider = CachedProvider::new(source);
+    let first = runtime();
+    let waiting = first.spawn(provider.get());
+    first.block_on(async {
+        while calls.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    });
+    drop(first);
+    assert!(waiting.now_or_never().is_none_or(|joined| joined.is_err()));
+    let second = runtime();
+    assert_eq!(*second.block_on(provider.get()).unwrap(), 2);
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_cache_works_outside_of_any_runtime() {
+    let source = provider_fn(Identity::of("ready").finish(), || async {
+        Ok(Expiring::after(7_u32, Duration::from_secs(3600)))
+    });
+    let provider = CachedProvider::new(source);
+    assert!(provider.try_get().is_none());
+    assert_eq!(*futures::executor::block_on(provider.get()).unwrap(), 7);
+    assert_eq!(provider.with(|number| *number), Some(7));
+}
+
+#[expect(clippy::unwrap_used, reason = "only tests call this")]
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}

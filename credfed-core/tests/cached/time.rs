@@ -1,0 +1,79 @@
+//! Two clocks, of which the earlier one wins.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use credfed_core::runtime::Clock;
+use credfed_core::{CachedProvider, Expiring, Identity, provider_fn};
+
+use crate::support::{Act, HOUR, MINUTE, SECOND, get, stage};
+
+#[test]
+fn a_machine_that_slept_wakes_up_with_an_expired_credential() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    source.then_always(Act::Hang);
+    runtime.clock().advance(2 * HOUR);
+    assert!(provider.with(|_| ()).is_none());
+    assert!(provider.try_get().is_none());
+}
+
+#[test]
+fn a_wall_clock_that_is_set_back_prolongs_nothing() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    source.then_always(Act::Hang);
+    runtime.clock().rewind(HOUR);
+    runtime.advance(59 * MINUTE);
+    assert!(provider.with(|_| ()).is_some());
+    runtime.advance(MINUTE);
+    assert!(provider.with(|_| ()).is_none());
+}
+
+#[test]
+fn jumps_of_an_hour_either_way_end_with_a_valid_credential() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    for jump in 0..10 {
+        assert!(get(&runtime, &provider).is_ok());
+        if jump % 2 == 0 {
+            runtime.clock().advance(HOUR);
+        } else {
+            runtime.clock().rewind(HOUR);
+        }
+        assert!(get(&runtime, &provider).is_ok());
+        runtime.advance(MINUTE);
+    }
+    assert!(source.calls() <= 11, "{} calls", source.calls());
+}
+
+#[test]
+fn the_servers_date_makes_up_for_a_local_clock_that_is_off() {
+    let (runtime, ..) = stage(Act::Hang);
+    let server = runtime.wall() - Duration::from_secs(40 * 60);
+    let source = provider_fn(Identity::of("dated").finish(), move || async move {
+        Ok(Expiring::at(1_u32, server + Duration::from_secs(1_800)).with_server_date(server))
+    });
+    let provider = CachedProvider::builder(source).runtime(runtime.clone()).build();
+    assert_eq!(*get(&runtime, &provider).unwrap(), 1, "by the local clock it expired ten minutes ago");
+    assert_eq!(provider.status().expires_in, Some(30 * MINUTE));
+}
+
+#[test]
+fn a_lifetime_in_seconds_counts_from_the_request() {
+    let (runtime, source, _) = stage(Act::Late(4 * SECOND, Box::new(Act::Give(10 * SECOND))));
+    let provider = CachedProvider::builder(Arc::clone(&source)).runtime(runtime.clone()).build();
+    assert!(provider.try_get().is_none());
+    runtime.advance(4 * SECOND);
+    assert_eq!(provider.status().expires_in, Some(6 * SECOND));
+}
+
+#[test]
+fn the_last_moment_is_valid_and_the_next_one_is_not() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    source.then_always(Act::Hang);
+    runtime.advance(HOUR - Duration::from_nanos(1));
+    assert!(provider.try_get().is_some());
+    runtime.advance(Duration::from_nanos(1));
+    assert!(provider.try_get().is_none());
+}

@@ -1,0 +1,39 @@
+//! A hit allocates nothing. Alone in its process, so that nothing else counts.
+
+use std::alloc::System;
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use credfed_core::{AwsCredentials, CachedProvider, Expiring, Identity, Secret, provider_fn};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+#[test]
+fn a_hit_allocates_nothing() {
+    let source = provider_fn(Identity::of("test").finish(), || async {
+        let keys = AwsCredentials::new("AKID", Secret::new("secret"), Some(Secret::new("token")));
+        Ok(Expiring::after(keys, Duration::from_secs(3600)))
+    });
+    let provider = CachedProvider::new(source);
+    futures::executor::block_on(provider.get()).unwrap();
+    let round = |provider: &CachedProvider<AwsCredentials>| {
+        assert_eq!(provider.with(|keys| keys.access_key_id().len()), Some(4));
+        assert_eq!(black_box(provider.try_get()).unwrap().access_key_id(), "AKID");
+        let mut get = provider.get();
+        let answer = Pin::new(&mut get).poll(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(Ok(cached)) = answer else { panic!("not a hit") };
+        assert_eq!(*cached.derive(|keys| keys.access_key_id().len()), 4);
+    };
+    round(&provider);
+    let region = Region::new(ALLOCATOR);
+    for _ in 0..1_000 {
+        round(&provider);
+    }
+    let change = region.change();
+    assert_eq!((change.allocations, change.reallocations, change.deallocations), (0, 0, 0));
+}
