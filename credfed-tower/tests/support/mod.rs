@@ -167,9 +167,10 @@ where
                         Ok::<_, Infallible>(service.call(request).await.expect("an answer"))
                     }
                 });
-                let _ = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new())
-                    .serve_connection(TokioIo::new(stream), handle)
-                    .await;
+                let mut server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                // A client that has said all that it will is still answered.
+                server.http1().half_close(true);
+                let _ = server.serve_connection(TokioIo::new(stream), handle).await;
             });
         }
     });
