@@ -6,15 +6,21 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use credfed_tower::BodyError;
 use credfed_tower::sign::{SignError, UpstreamBody};
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, Response, StatusCode};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::header::{
+    CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Error as ClientError;
+use tower::{Service, ServiceExt};
 
 /// The upstream's body as it streams, or a document of the gateway's own.
 pub(crate) type AnswerBody = Either<UpstreamBody<Incoming>, Full<Bytes>>;
@@ -35,14 +41,44 @@ const ABOUT_THE_SIGNATURE: [&str; 9] = [
 /// Error documents are small; a larger one is not an S3 server's.
 const DOCUMENT_LIMIT: usize = 64 * 1024;
 
-/// Turns what the upstream said, or why it said nothing, into the caller's answer.
-pub(crate) async fn settle(
-    result: Result<Response<UpstreamBody<Incoming>>, SignError<ClientError>>,
-) -> Result<Response<AnswerBody>, Infallible> {
-    Ok(match result {
-        Ok(response) => of_upstream(response).await,
-        Err(error) => of_failure(&error),
-    })
+/// Answers every request: with what the upstream says, or with why it says nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Settle<S> {
+    inner: S,
+}
+
+impl<S> Settle<S> {
+    pub(crate) fn new(inner: S) -> Self {
+        Self { inner }
+    }
+}
+
+impl<S, B> Service<Request<B>> for Settle<S>
+where
+    S: Service<Request<B>, Response = Response<UpstreamBody<Incoming>>, Error = SignError<ClientError>>,
+    S: Clone + Send + 'static,
+    S::Future: Send,
+    B: Send + 'static,
+{
+    type Response = Response<AnswerBody>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<AnswerBody>, Infallible>>;
+
+    /// A client that is not ready is waited for in the call, where its error has an answer.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let inner = self.inner.clone();
+        async move {
+            Ok(match inner.oneshot(request).await {
+                Ok(response) => of_upstream(response).await,
+                Err(error) => of_failure(&error),
+            })
+        }
+        .boxed()
+    }
 }
 
 async fn of_upstream(mut response: Response<UpstreamBody<Incoming>>) -> Response<AnswerBody> {
@@ -75,7 +111,11 @@ fn of_failure(error: &SignError<ClientError>) -> Response<AnswerBody> {
     match error {
         SignError::Credential(cause) => {
             tracing::error!(%cause, "no credential for the upstream");
-            document(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "Please reduce your request rate.")
+            document(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailable",
+                "Please reduce your request rate.",
+            )
         }
         SignError::Unsignable(why) => {
             tracing::info!(why, "cannot be signed for the upstream");
@@ -108,15 +148,20 @@ fn code_about_the_signature(text: &[u8]) -> Option<&'static str> {
 }
 
 fn is_about_the_payload(error: &(dyn Error + 'static)) -> bool {
-    chain(error).any(|cause| cause.is::<BodyError>())
+    chain(error).into_iter().any(|cause| cause.is::<BodyError>())
 }
 
 fn causes(error: &(dyn Error + 'static)) -> String {
-    chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    chain(error).iter().map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
+    let (mut chain, mut next) = (Vec::new(), Some(error));
+    while let Some(error) = next {
+        chain.push(error);
+        next = error.source();
+    }
+    chain
 }
 
 /// What belongs to the connection with the upstream (RFC 9110, section 7.6.1).
@@ -143,7 +188,8 @@ mod tests {
 
     #[test]
     fn only_refusals_of_the_signature_are_the_gateways_own() {
-        let document = |code: &str| format!("<Error><Code>{code}</Code><StringToSign>x</StringToSign></Error>");
+        let document =
+            |code: &str| format!("<Error><Code>{code}</Code><StringToSign>x</StringToSign></Error>");
         for code in ABOUT_THE_SIGNATURE {
             assert_eq!(code_about_the_signature(document(code).as_bytes()), Some(code));
         }

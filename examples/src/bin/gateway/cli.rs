@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use credfed_core::{AwsCredentials, Secret};
+use http::Uri;
 use http::uri::{Authority, Scheme};
 
 /// An S3 gateway that knows no S3 operation: it verifies the caller's signature, asks what the caller's key may do,
@@ -18,7 +19,13 @@ use http::uri::{Authority, Scheme};
 #[command(name = "gateway", version)]
 pub(crate) struct Arguments {
     /// Address and port to listen on; port 0 takes a free one. Plain HTTP: put TLS in front of anything but loopback
-    #[arg(long, value_name = "ADDR:PORT", env = "GATEWAY_LISTEN", hide_env_values = true, default_value = "127.0.0.1:8014")]
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        env = "GATEWAY_LISTEN",
+        hide_env_values = true,
+        default_value = "127.0.0.1:8014"
+    )]
     listen: SocketAddr,
 
     /// The S3 endpoint to forward to, for example https://s3.eu-west-1.amazonaws.com; path-style, no path of its
@@ -28,7 +35,13 @@ pub(crate) struct Arguments {
 
     /// Access key for the upstream. Without it AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of
     /// the environment
-    #[arg(long, value_name = "KEY", env = "GATEWAY_UPSTREAM_ACCESS_KEY", hide_env_values = true, requires = "upstream")]
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "GATEWAY_UPSTREAM_ACCESS_KEY",
+        hide_env_values = true,
+        requires = "upstream"
+    )]
     upstream_access_key: Option<String>,
 
     /// The NAME of the environment variable that holds the secret of --upstream-access-key (a secret on the command
@@ -45,7 +58,13 @@ pub(crate) struct Arguments {
     upstream_region: Option<String>,
 
     /// The region that callers must sign for
-    #[arg(long, value_name = "REGION", env = "GATEWAY_REGION", hide_env_values = true, default_value = "us-east-1")]
+    #[arg(
+        long,
+        value_name = "REGION",
+        env = "GATEWAY_REGION",
+        hide_env_values = true,
+        default_value = "us-east-1"
+    )]
     region: String,
 
     /// A TOML file that says which key may do what in which bucket, under which prefix (examples/README.md shows
@@ -127,7 +146,9 @@ fn upstream_credentials(
 ) -> Result<Option<AwsCredentials>, BadSetting> {
     let Some(access_key) = &arguments.upstream_access_key else { return Ok(None) };
     if access_key.is_empty() || !access_key.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/') {
-        return Err(BadSetting("--upstream-access-key needs visible ASCII characters without \"/\"".to_owned()));
+        return Err(BadSetting(
+            "--upstream-access-key needs visible ASCII characters without \"/\"".to_owned(),
+        ));
     }
     let secret_from = |name: &str, option: &str| {
         let value = variable(name).filter(|value| !value.is_empty()).ok_or_else(|| {
@@ -171,6 +192,14 @@ impl Endpoint {
             scheme: if url.scheme() == "https" { Scheme::HTTPS } else { Scheme::HTTP },
             authority: authority.parse().map_err(|_| bad("needs a host that HTTP can name"))?,
         })
+    }
+
+    pub(crate) fn uri(&self) -> Result<Uri, http::Error> {
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query("/")
+            .build()
     }
 
     /// An HTTP server on this machine.
@@ -254,8 +283,14 @@ mod tests {
 
     #[test]
     fn the_upstreams_secret_comes_from_the_environment_only() {
-        let line =
-            ["--upstream", "http://localhost", "--upstream-access-key", "me", "--upstream-secret-key-env", "S"];
+        let line = [
+            "--upstream",
+            "http://localhost",
+            "--upstream-access-key",
+            "me",
+            "--upstream-secret-key-env",
+            "S",
+        ];
         let found = settings(&line, &[("S", "hidden-secret")]).unwrap();
         let credentials = found.upstream.as_ref().unwrap().credentials.as_ref().unwrap();
         assert_eq!(credentials.access_key_id(), "me");

@@ -19,7 +19,7 @@ use tower::Service;
 use crate::cli::Endpoint;
 
 /// Sends a request to the upstream that its URI names.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Forward<B> {
     Http(Client<HttpConnector, B>),
     Https(Client<HttpsConnector<HttpConnector>, B>),
@@ -37,7 +37,11 @@ where
         tcp.set_connect_timeout(Some(Duration::from_secs(10)));
         let mut client = Client::builder(TokioExecutor::new());
         client.pool_timer(TokioTimer::new()).pool_idle_timeout(Duration::from_secs(60));
-        if endpoint.scheme == Scheme::HTTP { Ok(Self::Http(client.build(tcp))) } else { Self::over_tls(&client, tcp) }
+        if endpoint.scheme == Scheme::HTTP {
+            Ok(Self::Http(client.build(tcp)))
+        } else {
+            Self::over_tls(&client, tcp)
+        }
     }
 
     fn over_tls(client: &Builder, mut tcp: HttpConnector) -> io::Result<Self> {
@@ -49,6 +53,15 @@ where
             .enable_http1()
             .wrap_connector(tcp);
         Ok(Self::Https(client.build(tls)))
+    }
+}
+
+impl<B> Clone for Forward<B> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Http(client) => Self::Http(client.clone()),
+            Self::Https(client) => Self::Https(client.clone()),
+        }
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use credfed_core::{AwsCredentials, CachedProvider, Secret, StaticProvider};
+use credfed_core::{AwsCredentials, CachedProvider, StaticProvider};
 use credfed_sigv4_verify::{Profile, Verifier};
 use credfed_tower::{SignSigV4Layer, StaticKeys, StripCredentials, VerifySigV4Layer};
 use http::{Request, Response};
@@ -13,11 +14,12 @@ use http_body::Body;
 use hyper::body::Incoming;
 use tower::{Service, ServiceBuilder};
 
+use crate::answer::Settle;
 use crate::cli::{Endpoint, ExternalUpstream, Region};
 use crate::embedded::EmbeddedUpstream;
 use crate::forward::Forward;
 use crate::keys::Key;
-use crate::{answer, journal, policy};
+use crate::{journal, policy};
 
 /// Where requests go, and as whom.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub(crate) struct Upstream {
     region: Region,
     credentials: CachedProvider<AwsCredentials>,
     /// Runs as long as this lives.
-    _embedded: Option<EmbeddedUpstream>,
+    embedded: Option<EmbeddedUpstream>,
 }
 
 impl Upstream {
@@ -40,17 +42,25 @@ impl Upstream {
                 endpoint: Endpoint::local(embedded.address())?,
                 region: region.clone(),
                 credentials: CachedProvider::new(StaticProvider::new(embedded.credentials())),
-                _embedded: Some(embedded),
+                embedded: Some(embedded),
             });
         };
         let credentials = match external.credentials {
             Some(credentials) => CachedProvider::new(StaticProvider::new(credentials)),
-            None => CachedProvider::new(EnvironmentProvider::new()),
+            None => return Err("AWS_ credentials TEMPORARY".into()),
         };
         // A credential that is not there is found out now, not with the first request.
         credentials.get().await?;
-        let Endpoint { .. } = external.endpoint;
-        Ok(Self { endpoint: external.endpoint, region: external.region, credentials, _embedded: None })
+        Ok(Self { endpoint: external.endpoint, region: external.region, credentials, embedded: None })
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.embedded {
+            Some(_) => write!(f, "{}, embedded, over a temporary folder", self.endpoint),
+            None => self.endpoint.fmt(f),
+        }
     }
 }
 
@@ -62,7 +72,9 @@ pub(crate) fn service(
 ) -> Result<
     impl Service<
         Request<Incoming>,
-        Response = Response<impl Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static>,
+        Response = Response<
+            impl Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+        >,
         Error = Infallible,
         Future: Send,
     > + Clone
@@ -80,7 +92,7 @@ pub(crate) fn service(
         .layer(journal::layer())
         .layer(VerifySigV4Layer::new(verifier, keys, policy::authorize))
         .layer(StripCredentials::new())
-        .then(answer::settle)
+        .layer_fn(Settle::new)
         .layer(sign)
         .service(Forward::to(&upstream.endpoint)?))
 }

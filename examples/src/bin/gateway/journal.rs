@@ -17,9 +17,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 pub(crate) fn start() {
     let wanted = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).compact();
-    let lines = lines
-        .with_filter(wanted)
-        .with_filter(tracing_subscriber::filter::filter_fn(is_for_a_log));
+    let lines = lines.with_filter(wanted).with_filter(tracing_subscriber::filter::filter_fn(is_for_a_log));
     tracing_subscriber::registry().with(lines).init();
 }
 
@@ -30,7 +28,8 @@ fn is_for_a_log(event: &Metadata<'_>) -> bool {
 }
 
 /// A span per request and a line per answer.
-pub(crate) fn layer() -> TraceLayer<SharedClassifier<ServerErrorsAsFailures>, RequestSpan, (), AnswerLine, (), (), ()> {
+pub(crate) fn layer()
+-> TraceLayer<SharedClassifier<ServerErrorsAsFailures>, RequestSpan, (), AnswerLine, (), (), ()> {
     TraceLayer::new_for_http()
         .make_span_with(RequestSpan)
         .on_request(())
@@ -100,7 +99,8 @@ mod tests {
 
     #[test]
     fn values_of_unknown_parameters_are_left_out() {
-        let query = "list-type=2&prefix=a%2F&X-Amz-Signature=canary&X-Amz-Security-Token=canary&uploads&k=canary";
+        let query =
+            "list-type=2&prefix=a%2F&X-Amz-Signature=canary&X-Amz-Security-Token=canary&uploads&k=canary";
         let target = legible_target("/bucket", Some(query));
         let kept = "/bucket?list-type=2&prefix=a%2F&X-Amz-Signature=…&X-Amz-Security-Token=…&uploads&k=…";
         assert_eq!(target, kept);

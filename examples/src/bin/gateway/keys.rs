@@ -141,16 +141,17 @@ fn parse(text: &str) -> Result<Vec<Key>, Fault> {
     let file: File = toml::from_str(text)
         .map_err(|error| Fault { at: error.span(), what: error.message().replace('\n', ", ") })?;
     if file.key.is_empty() {
-        return Err(Fault { at: None, what: "there is no [[key]] in it, so nobody could do anything".to_owned() });
+        return Err(Fault {
+            at: None,
+            what: "there is no [[key]] in it, so nobody could do anything".to_owned(),
+        });
     }
     let mut seen = HashSet::new();
     let mut keys = Vec::with_capacity(file.key.len());
     for (index, entry) in file.key.into_iter().enumerate() {
         let at = entry.get_ref().access_key_id.span();
-        let key = parse_key(entry).map_err(|fault| Fault {
-            what: format!("key {}: {}", index + 1, fault.what),
-            ..fault
-        })?;
+        let key = parse_key(entry)
+            .map_err(|fault| Fault { what: format!("key {}: {}", index + 1, fault.what), ..fault })?;
         if !seen.insert(key.access_key_id.clone()) {
             return Err(Fault::new(at, format!("key {}: this access_key_id was given before", index + 1)));
         }
@@ -165,7 +166,10 @@ fn parse_key(entry: Spanned<KeyEntry>) -> Result<Key, Fault> {
     let id = access_key_id.get_ref().as_str();
     let legible = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._=@".contains(&byte));
     if !(3..=128).contains(&id.len()) || !legible {
-        return Err(Fault::new(access_key_id.span(), "access_key_id needs 3 to 128 of A-Z a-z 0-9 - . _ = @"));
+        return Err(Fault::new(
+            access_key_id.span(),
+            "access_key_id needs 3 to 128 of A-Z a-z 0-9 - . _ = @",
+        ));
     }
     let secret = secret_access_key.get_ref().as_str();
     if !(16..=256).contains(&secret.len()) || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -301,7 +305,9 @@ actions = ["administer"]
         assert!(refused("").1.contains("no [[key]]"));
         let bare = "[[key]]\naccess_key_id = \"abc\"\nsecret_access_key = \"0123456789abcdef\"\n";
         assert!(refused(bare).1.contains("may do nothing"));
-        assert!(refused("[[key]]\naccess_key_id = \"abc\"\n").1.contains("missing field `secret_access_key`"));
+        assert!(
+            refused("[[key]]\naccess_key_id = \"abc\"\n").1.contains("missing field `secret_access_key`")
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use credfed_sigv4_verify::query;
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
@@ -238,36 +239,25 @@ struct Query {
     hoisted: Vec<(String, String)>,
 }
 
-/// The parameters of a presigned signature, in the case that they must have.
-const SIGNING: [&str; 8] = [
-    "X-Amz-Algorithm",
-    "X-Amz-Credential",
-    "X-Amz-Date",
-    "X-Amz-Expires",
-    "X-Amz-Region-Set",
-    "X-Amz-Security-Token",
-    "X-Amz-Signature",
-    "X-Amz-SignedHeaders",
-];
-
 impl Query {
+    /// Read as the verifier reads it.
     fn parse(text: &str) -> Result<Self, Unclear> {
         let (mut pairs, mut hoisted) = (Vec::new(), Vec::new());
         let mut presigned = false;
-        for piece in text.split('&').filter(|piece| !piece.is_empty()) {
-            let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
-            let name = decoded(name).ok_or(Unclear::Query)?;
-            if SIGNING.contains(&name.as_str()) {
-                presigned |= name == "X-Amz-Signature";
+        for parameter in query::parameters(text) {
+            if parameter.is_credential() {
+                presigned = true;
                 continue;
             }
             // To some servers `;` separates parameters too.
-            if piece.contains(';') {
+            if parameter.as_str().contains(';') {
                 return Err(Unclear::Query);
             }
-            let value = decoded(value).ok_or(Unclear::Query)?;
-            let folded = name.to_ascii_lowercase();
-            if folded.starts_with("x-amz-") { hoisted.push((folded, value)) } else { pairs.push((name, value)) }
+            let value = parameter.value().ok_or(Unclear::Query)?.into_owned();
+            match parameter.hoisted() {
+                Some(name) => hoisted.push((name, value)),
+                None => pairs.push((parameter.name().ok_or(Unclear::Query)?.into_owned(), value)),
+            }
         }
         // Beside a signature in the header they mean nothing, or to some servers something.
         if presigned || hoisted.is_empty() { Ok(Self { pairs, hoisted }) } else { Err(Unclear::Query) }
@@ -283,7 +273,10 @@ impl Query {
 
     /// The value of a parameter that must not come twice.
     fn only(&self, name: &str) -> Result<Option<String>, Unclear> {
-        only(self.pairs.iter().filter(|(found, _)| found == name).map(|(_, value)| value.clone()), Unclear::Query)
+        only(
+            self.pairs.iter().filter(|(found, _)| found == name).map(|(_, value)| value.clone()),
+            Unclear::Query,
+        )
     }
 }
 
@@ -295,7 +288,10 @@ struct Acting<'a> {
 
 impl Acting<'_> {
     fn names(&self) -> impl Iterator<Item = &str> {
-        self.headers.keys().map(|name| name.as_str()).chain(self.hoisted.iter().map(|(name, _)| name.as_str()))
+        self.headers
+            .keys()
+            .map(|name| name.as_str())
+            .chain(self.hoisted.iter().map(|(name, _)| name.as_str()))
     }
 
     /// The one value of a header; one that is no text cannot be judged.
@@ -309,10 +305,7 @@ impl Acting<'_> {
     }
 }
 
-fn only(
-    mut values: impl Iterator<Item = String>,
-    repeated: Unclear,
-) -> Result<Option<String>, Unclear> {
+fn only(mut values: impl Iterator<Item = String>, repeated: Unclear) -> Result<Option<String>, Unclear> {
     let first = values.next();
     if values.next().is_some() { Err(repeated) } else { Ok(first) }
 }

@@ -25,7 +25,6 @@ pub(super) async fn check(bench: &Bench, report: &mut Report) -> io::Result<()> 
     report.check("put and get under an odd key", put_and_get_odd(&store)).await?;
     report.check("put and get nothing", put_and_get_nothing(&store)).await?;
     report.check("get ranges", get_ranges(&store)).await?;
-    report.check("get only if changed", get_if_changed(&store)).await?;
     report.check("get what is not there", get_missing(&store)).await?;
     report.check("list", list(&store)).await?;
     report.check("list folders", list_folders(&store)).await?;
@@ -95,16 +94,6 @@ async fn get_ranges(store: &AmazonS3) -> Outcome {
     expect(middle == "el" && tail == "lo", format!("{middle:?} and {tail:?}"))
 }
 
-async fn get_if_changed(store: &AmazonS3) -> Outcome {
-    let key = Path::from("public/plain.txt");
-    let etag = store.head(&key).await?.e_tag;
-    let unless = GetOptions { if_none_match: etag, ..GetOptions::default() };
-    match store.get_opts(&key, unless).await {
-        Err(Error::NotModified { .. }) => Ok(()),
-        other => Err(format!("{other:?}").into()),
-    }
-}
-
 async fn get_missing(store: &AmazonS3) -> Outcome {
     match store.get(&"public/missing".into()).await {
         Err(Error::NotFound { .. }) => Ok(()),
@@ -114,8 +103,7 @@ async fn get_missing(store: &AmazonS3) -> Outcome {
 
 async fn list(store: &AmazonS3) -> Outcome {
     store.put(&"private/secret.txt".into(), PutPayload::from_static(b"not for guests")).await?;
-    let mut found: Vec<_> =
-        store.list(None).map_ok(|found| found.location.to_string()).try_collect().await?;
+    let mut found: Vec<_> = store.list(None).map_ok(|found| found.location.to_string()).try_collect().await?;
     found.sort();
     let all = ["private/secret.txt", ODD_KEY, "public/empty", "public/plain.txt"];
     expect(found == all, format!("{found:?}"))

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings,
-    UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
+    SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
@@ -29,6 +29,10 @@ pub(super) struct Raw {
     region: Option<&'static str>,
     age: Duration,
     presigned_for: Option<Duration>,
+    /// Stands in for the hash of the body.
+    payload: Option<&'static str>,
+    /// What goes on the wire instead of the target that is signed.
+    spelled: Option<String>,
 }
 
 /// What came back.
@@ -53,6 +57,8 @@ impl Raw {
             region: None,
             age: Duration::ZERO,
             presigned_for: None,
+            payload: None,
+            spelled: None,
         }
     }
 
@@ -85,6 +91,18 @@ impl Raw {
     /// Signed in the query, to be good for this long.
     pub(super) fn presigned(mut self, good_for: Duration) -> Self {
         self.presigned_for = Some(good_for);
+        self
+    }
+
+    /// Declares the payload so, instead of by its hash.
+    pub(super) fn payload(mut self, declared: &'static str) -> Self {
+        self.payload = Some(declared);
+        self
+    }
+
+    /// Sends the same path in other words than the signature's canonical ones.
+    pub(super) fn spelled(mut self, target: &str) -> Self {
+        self.spelled = Some(target.to_owned());
         self
     }
 
@@ -121,20 +139,25 @@ impl Raw {
             .into();
 
         let uri = format!("http://{}{}", bench.address, self.target);
-        let mut request = Request::builder().method(self.method).uri(&uri).body(Full::new(self.body.clone()))?;
+        let mut request =
+            Request::builder().method(self.method).uri(&uri).body(Full::new(self.body.clone()))?;
         for (name, value) in &self.headers {
             request.headers_mut().append(*name, HeaderValue::from_str(value)?);
         }
         let host = bench.address.to_string();
         let headers = self.headers.iter().map(|(name, value)| (*name, value.as_str()));
         let headers = headers.chain([("host", host.as_str())]);
-        let payload = match self.presigned_for {
-            Some(_) => SignableBody::UnsignedPayload,
-            None => SignableBody::Bytes(&self.body),
+        let payload = match (self.presigned_for, self.payload) {
+            (Some(_), _) => SignableBody::UnsignedPayload,
+            (None, Some(declared)) => SignableBody::Precomputed(declared.to_owned()),
+            (None, None) => SignableBody::Bytes(&self.body),
         };
         let signable = SignableRequest::new(self.method, uri.as_str(), headers, payload)?;
         let (instructions, _) = sign(signable, &params)?.into_parts();
         instructions.apply_to_request_http1x(&mut request);
+        if let Some(target) = &self.spelled {
+            *request.uri_mut() = format!("http://{}{target}", bench.address).parse()?;
+        }
         Ok(request)
     }
 }

@@ -1,0 +1,139 @@
+"""Starts gateways, runs checks, counts."""
+
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import urllib.error
+import urllib.request
+
+GATEWAY = os.environ["E2E_GATEWAY"]
+
+# Nothing of the machine's own AWS settings may reach a client under test.
+for name in [name for name in os.environ if name.startswith(("AWS_", "GATEWAY_", "RUST_LOG"))]:
+    del os.environ[name]
+os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
+
+
+class Gateway:
+    """A gateway on a free port; `exports` is what it tells another terminal."""
+
+    def __init__(self, *arguments, env=None):
+        self.folder = tempfile.mkdtemp(prefix="credfed-e2e-")
+        self.log_path = os.path.join(self.folder, "log")
+        self._log = open(self.log_path, "wb")
+        self.process = subprocess.Popen(
+            [GATEWAY, "--listen", "127.0.0.1:0", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            env={**os.environ, "TMPDIR": self.folder, **(env or {})},
+        )
+        self.exports = {}
+        self._read_the_block()
+
+    def _read_the_block(self):
+        lines = queue.Queue()
+
+        def read():
+            for line in self.process.stdout:
+                lines.put(line)
+            lines.put("")
+
+        threading.Thread(target=read, daemon=True).start()
+        while "AWS_DEFAULT_REGION" not in self.exports:
+            line = lines.get(timeout=60)
+            if not line:
+                raise RuntimeError(f"the gateway ended ({self.process.wait()}): {self.log()}")
+            words = line.split(maxsplit=1)
+            if words[0] == "export":
+                name, value = words[1].strip().split("=", 1)
+                self.exports[name] = value
+
+    @property
+    def url(self):
+        return self.exports["AWS_ENDPOINT_URL"]
+
+    @property
+    def key(self):
+        return self.exports["AWS_ACCESS_KEY_ID"], self.exports["AWS_SECRET_ACCESS_KEY"]
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as log:
+            return log.read()
+
+    def peak_mib(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            line = next(line for line in status if line.startswith("VmHWM:"))
+        return int(line.split()[1]) / 1024
+
+    def interrupt(self):
+        self.process.send_signal(signal.SIGINT)
+
+    def stop(self):
+        """Ends it, removes its folder, and returns its exit code."""
+        if self.process.poll() is None:
+            self.interrupt()
+        try:
+            code = self.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        self._log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return code
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class Checks:
+    """Runs each check by itself: one that fails does not hide the next."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def run(self, name, check, *arguments):
+        began = time.monotonic()
+        try:
+            note = check(*arguments)
+        except Exception:  # pylint: disable=broad-except
+            self.failed += 1
+            print(f"FAILED  {name}")
+            print("        " + traceback.format_exc().strip().replace("\n", "\n        "))
+        else:
+            self.passed += 1
+            took = time.monotonic() - began
+            print(f"ok      {name}" + (f": {note}" if note else "") + (f" ({took:.1f} s)" if took > 1 else ""))
+        sys.stdout.flush()
+
+    def finish(self):
+        print(f"{self.passed} passed, {self.failed} failed")
+        sys.exit(1 if self.failed else 0)
+
+
+def http(method, url, body=None, headers=None):
+    """A plain HTTP request: (status, body)."""
+    request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def equal(found, wanted):
+    if found != wanted:
+        raise AssertionError(f"found {found!r:.500}, wanted {wanted!r:.500}")
