@@ -19,6 +19,7 @@ MIB = 1 << 20
 SIZE = int(os.environ.get("E2E_MEMORY_MIB", "1024"))
 BOUND = int(os.environ.get("E2E_MEMORY_BOUND", "100"))
 BLOCK = os.urandom(MIB)
+EMPTY = hashlib.sha256(b"").hexdigest()
 
 checks = Checks()
 
@@ -59,7 +60,7 @@ def put(gateway, payload):
 
 def get(gateway, wanted):
     began = time.monotonic()
-    response = call(gateway, "GET", "/memory/large", hashlib.sha256(b"").hexdigest())
+    response = call(gateway, "GET", "/memory/large", EMPTY)
     equal(response.status, 200)
     sha256 = hashlib.sha256()
     while block := response.read(MIB):
@@ -74,9 +75,15 @@ def put_changed(gateway, wanted):
         for number, block in enumerate(content()):
             yield block if number + 1 < SIZE else block[:-1] + bytes([block[-1] ^ 1])
 
+    def found():
+        response = call(gateway, "HEAD", "/memory/large", EMPTY)
+        return response.status, response.getheader("etag"), response.getheader("last-modified")
+
+    before, began = found(), time.monotonic()
     response = call(gateway, "PUT", "/memory/large", wanted, changed(), SIZE * MIB)
     equal((response.status, b"XAmzContentSHA256Mismatch" in response.read()), (400, True))
-    return get(gateway, wanted)
+    equal(found(), before)
+    return figures(gateway, began)
 
 
 def figures(gateway, began):
@@ -95,8 +102,7 @@ def main():
         access, secret = behind.key
         env = {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret}
         with Gateway("--upstream", behind.url, env=env) as gateway:
-            empty = hashlib.sha256(b"").hexdigest()
-            checks.run("create a bucket", lambda: equal(call(gateway, "PUT", "/memory", empty).status, 200))
+            checks.run("create a bucket", lambda: equal(call(gateway, "PUT", "/memory", EMPTY).status, 200))
             before = gateway.peak_mib()
             whole = digest()
             checks.run(f"PUT {SIZE} MiB, signed", put, gateway, whole)

@@ -19,6 +19,7 @@ use crate::cli::{Endpoint, ExternalUpstream, Region};
 use crate::embedded::EmbeddedUpstream;
 use crate::forward::Forward;
 use crate::keys::Key;
+use crate::linger::Linger;
 use crate::{journal, policy};
 
 /// Where requests go, and as whom.
@@ -45,12 +46,7 @@ impl Upstream {
                 embedded: Some(embedded),
             });
         };
-        let credentials = match external.credentials {
-            Some(credentials) => CachedProvider::new(StaticProvider::new(credentials)),
-            None => return Err("AWS_ credentials TEMPORARY".into()),
-        };
-        // A credential that is not there is found out now, not with the first request.
-        credentials.get().await?;
+        let credentials = CachedProvider::new(StaticProvider::new(external.credentials));
         Ok(Self { endpoint: external.endpoint, region: external.region, credentials, embedded: None })
     }
 }
@@ -90,6 +86,7 @@ pub(crate) fn service(
         .upstream(&upstream.endpoint.uri()?)?;
     Ok(ServiceBuilder::new()
         .layer(journal::layer())
+        .layer_fn(Linger::new)
         .layer(VerifySigV4Layer::new(verifier, keys, policy::authorize))
         .layer(StripCredentials::new())
         .layer_fn(Settle::new)

@@ -1,6 +1,7 @@
 //! The log: one line per request, for a person, on stderr. No header, no secret, and of a query only what is known
 //! to be harmless.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use credfed_sigv4_verify::{Protocol, Reason};
@@ -16,7 +17,11 @@ use tracing_subscriber::{EnvFilter, Layer};
 /// Starts the log. `RUST_LOG` says how much (`info` unless told), within the bounds of [`is_for_a_log`].
 pub(crate) fn start() {
     let wanted = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).compact();
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .compact();
     let lines = lines.with_filter(wanted).with_filter(tracing_subscriber::filter::filter_fn(is_for_a_log));
     tracing_subscriber::registry().with(lines).init();
 }

@@ -12,6 +12,7 @@ mod forward;
 mod gateway;
 mod journal;
 mod keys;
+mod linger;
 mod names;
 mod needs;
 mod policy;
