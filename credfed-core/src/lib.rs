@@ -1,7 +1,37 @@
 //! Federated, short-lived credentials around one cached provider.
+//!
+//! A [`Provider`] fetches a credential and says how long it lasts. A [`CachedProvider`] keeps it, refreshes it
+//! ahead of time, and is the one type that layers and adapters take.
+//!
+//! ```
+//! use std::time::Duration;
+//! use credfed_core::{CachedProvider, Expiring, Identity, ProviderError, Secret, provider_fn};
+//!
+//! # futures::executor::block_on(async {
+//! let source = provider_fn(Identity::of("vault").finish(), || async {
+//!     Ok(Expiring::after(Secret::new("token"), Duration::from_secs(3600)))
+//! });
+//! let provider = CachedProvider::new(source);
+//! assert_eq!(provider.get().await?.expose(), "token");
+//! # Ok::<_, ProviderError>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # Where to look
+//!
+//! | for | see |
+//! |---|---|
+//! | the rules of the cache | [`cached`] |
+//! | a source of your own | [`Provider`], [`provider_fn`], [`Identity`] |
+//! | keys from the environment | [`aws::EnvProvider`] |
+//! | an HTTP client of your own | [`transport::HttpTransport`] |
+//! | another executor, time in tests | [`runtime`] |
+//! | what went wrong | [`ProviderError`], [`CachedProvider::status`], [`cached::Observer`] |
 
+pub mod aws;
 pub mod cached;
 pub mod runtime;
+pub mod transport;
 
 mod credentials;
 mod error;
@@ -20,3 +50,7 @@ pub use runtime::{Clock, SystemClock};
 #[cfg(any(test, feature = "test-util"))]
 pub use runtime::{VirtualClock, VirtualRuntime};
 pub use secret::Secret;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

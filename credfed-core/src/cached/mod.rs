@@ -1,4 +1,72 @@
 //! The one cached provider: everything that expires goes through it.
+//!
+//! # Rules
+//!
+//! | state | nobody is loading | a load is under way | the source is left alone |
+//! |---|---|---|---|
+//! | fresh | serve | serve | serve |
+//! | advisory | start a load, serve at once | serve | serve |
+//! | mandatory | start a load, wait until it is 2 s old, serve the valid one | the same | serve |
+//! | expired or empty | start a load and wait | wait for it | the shared last error |
+//! | rejected | as expired | wait for it | the shared last error |
+//!
+//! 1. **One load.** There is at most one load under way, and all who wait for it drive it: it does not matter
+//!    whose task began it, or whether that task is still there. All who wait share its one error.
+//! 2. **Ahead of time.** [`Windows`] says when a credential begins to be due. Nobody waits for a refresh until
+//!    a minute before expiry, and then for two seconds at most.
+//! 3. **A valid credential is never replaced by an error.** Behind one, a failing source is asked again after
+//!    a quarter of the time that is left, 1 s to 10 min. With nothing to serve it is asked again after up to
+//!    100 ms, doubling to 5 s; a refusal is remembered for 1 to 5 s. What the server asks for comes first, up to
+//!    5 min.
+//! 4. **An expired credential is not handed out**, unless [`Builder::serve_expired`] says so. Expiry is
+//!    judged on the monotonic and on the wall clock, and the earlier one counts. What had expired when it
+//!    arrived is a failed load.
+//! 5. **A load has a deadline** (15 s). A panic in a source is an error for those who wait, and nothing more.
+//! 6. **The very same credential** come back is no failure: it is asked for again after a tenth of the time
+//!    left, at least 5 s.
+//! 7. **Rejection.** [`CachedProvider::invalidate`] takes out the current credential only, and forces at most
+//!    one load per 5 s, doubling up to 5 min while the same one keeps coming back.
+//! 8. **Nothing runs when idle.** A load is driven by a task of its own where the runtime can spawn one, and by
+//!    those who wait where it cannot ([`Mode`]). A load whose runtime was dropped is begun once more by whoever
+//!    waits for it; the source then sees two calls.
+//! 9. **The hit path** takes no lock, awaits nothing and allocates nothing.
+//!
+//! ```
+//! use std::time::{Duration, SystemTime};
+//! use credfed_core::cached::State;
+//! use credfed_core::{CachedProvider, Expiring, Identity, ProviderError, provider_fn};
+//! # #[cfg(feature = "test-util")] {
+//! use credfed_core::VirtualRuntime;
+//!
+//! // A source that works once, and a clock that we move.
+//! let time = VirtualRuntime::new(SystemTime::UNIX_EPOCH);
+//! let works = std::sync::atomic::AtomicBool::new(true);
+//! let source = provider_fn(Identity::of("frail").finish(), move || {
+//!     let works = works.swap(false, std::sync::atomic::Ordering::SeqCst);
+//!     async move {
+//!         if works {
+//!             Ok(Expiring::after("token", Duration::from_secs(3600)))
+//!         } else {
+//!             Err(ProviderError::transient("down"))
+//!         }
+//!     }
+//! });
+//! let provider = CachedProvider::builder(source).runtime(time.clone()).build();
+//! assert_eq!(*time.block_on(provider.get())??, "token");
+//!
+//! // Failing behind a valid credential disturbs nobody, and shows.
+//! time.advance(Duration::from_secs(3570));
+//! assert_eq!(*time.block_on(provider.get())??, "token");
+//! assert_eq!(provider.status().state, State::Mandatory);
+//! assert_eq!(provider.status().consecutive_failures, 1);
+//!
+//! // Past its expiry there is nothing left to serve.
+//! time.advance(Duration::from_secs(30));
+//! assert!(provider.with(|_| ()).is_none());
+//! assert!(time.block_on(provider.get())?.is_err());
+//! # }
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
 
 mod backoff;
 mod builder;

@@ -1,0 +1,5 @@
+//! Sources of AWS keys.
+
+mod env;
+
+pub use env::EnvProvider;

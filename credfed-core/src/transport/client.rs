@@ -1,0 +1,101 @@
+//! The client that comes with the crate.
+
+use std::fmt;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use tower_service::Service;
+
+use super::{BoxError, HttpTransport};
+use crate::ProviderError;
+
+/// Settings of the default client; made by [`HttpTransport::client`].
+///
+/// ```no_run
+/// use credfed_core::transport::HttpTransport;
+///
+/// // A metadata server is on this machine's own link: no proxy may see what it answers.
+/// let transport = HttpTransport::client().without_proxy().build()?;
+/// # let _ = transport;
+/// # Ok::<_, credfed_core::ProviderError>(())
+/// ```
+#[must_use = "a builder does nothing until build()"]
+pub struct ClientBuilder {
+    proxy: bool,
+    connect_timeout: Duration,
+}
+
+impl ClientBuilder {
+    pub(super) fn new() -> Self {
+        Self { proxy: true, connect_timeout: Duration::from_secs(2) }
+    }
+
+    /// Ignores the proxies that the environment names. Default: they are used.
+    pub fn without_proxy(mut self) -> Self {
+        self.proxy = false;
+        self
+    }
+
+    /// How long a connection may take to come about, TLS included. Default: 2 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// The transport.
+    ///
+    /// # Errors
+    ///
+    /// [`Misconfigured`](crate::ErrorKind::Misconfigured) if TLS cannot be set up on this machine.
+    pub fn build(self) -> Result<HttpTransport, ProviderError> {
+        let builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .connect_timeout(self.connect_timeout);
+        let builder = if self.proxy { builder } else { builder.no_proxy() };
+        let client = builder.build().map_err(|error| {
+            ProviderError::misconfigured("no http client").with_source(error.without_url())
+        })?;
+        Ok(HttpTransport::new(DefaultClient(client)))
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("proxy", &self.proxy)
+            .field("connect_timeout", &self.connect_timeout)
+            .finish()
+    }
+}
+
+#[derive(Clone)]
+struct DefaultClient(reqwest::Client);
+
+impl Service<http::Request<Bytes>> for DefaultClient {
+    type Response = http::Response<UnsyncBoxBody<Bytes, BoxError>>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Errors lose their URL: a query may hold what nobody should read.
+    fn call(&mut self, request: http::Request<Bytes>) -> Self::Future {
+        let client = self.0.clone();
+        async move {
+            let request = reqwest::Request::try_from(request).map_err(reqwest::Error::without_url)?;
+            let answer = client.execute(request).await.map_err(reqwest::Error::without_url)?;
+            let answer: http::Response<reqwest::Body> = answer.into();
+            Ok(answer.map(|body| body.map_err(|error| error.without_url().into()).boxed_unsync()))
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,227 @@
+//! The port to HTTP: any [`tower_service::Service`] that takes a request with its whole body.
+//!
+//! 1. An answer is read whole, up to a cap (64 KiB); what goes beyond is cut off and refused, as is an answer
+//!    shorter than it said. There is never a part of a credential.
+//! 2. One attempt has one deadline (4 s), from readiness to the last byte.
+//! 3. A redirect is refused, never followed: credentials go where the settings say.
+//! 4. Nothing is retried here.
+//! 5. The buffer that an answer was read into is wiped when its last clone goes. What a client keeps in its
+//!    own buffers is its own.
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use std::task::{Context, Poll};
+//!
+//! use bytes::Bytes;
+//! use credfed_core::transport::HttpTransport;
+//! use http_body_util::Full;
+//!
+//! #[derive(Clone)]
+//! struct Echo;
+//!
+//! impl tower_service::Service<http::Request<Bytes>> for Echo {
+//!     type Response = http::Response<Full<Bytes>>;
+//!     type Error = Infallible;
+//!     type Future = std::future::Ready<Result<Self::Response, Infallible>>;
+//!
+//!     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+//!         Poll::Ready(Ok(()))
+//!     }
+//!
+//!     fn call(&mut self, request: http::Request<Bytes>) -> Self::Future {
+//!         std::future::ready(Ok(http::Response::new(Full::new(request.into_body()))))
+//!     }
+//! }
+//!
+//! # futures::executor::block_on(async {
+//! let answer = HttpTransport::new(Echo).send(http::Request::new(Bytes::from("hello"))).await?;
+//! assert_eq!(answer.body(), "hello");
+//! # Ok::<_, credfed_core::ProviderError>(())
+//! # }).unwrap();
+//! ```
+
+#[cfg(feature = "reqwest")]
+mod client;
+
+use std::error::Error;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use futures::FutureExt;
+use futures::future::{BoxFuture, Either, select};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http_body::Body;
+use http_body_util::BodyExt;
+use tower_service::Service;
+use zeroize::Zeroizing;
+
+use crate::ProviderError;
+use crate::runtime::{Runtime, default_runtime};
+
+#[cfg(feature = "reqwest")]
+pub use client::ClientBuilder;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+type Answer = Result<http::Response<Bytes>, ProviderError>;
+
+/// An HTTP client of any make, its type erased. Cheap to clone. The rules are on the
+/// [module's page](self).
+#[derive(Clone)]
+pub struct HttpTransport {
+    client: Arc<dyn Client>,
+    runtime: Arc<dyn Runtime>,
+    deadline: Duration,
+    cap: usize,
+}
+
+impl HttpTransport {
+    /// Wraps a service. It must not follow redirects, and what its error says must not contain a URL's query:
+    /// it becomes the source of a [`ProviderError`].
+    pub fn new<S, B>(service: S) -> Self
+    where
+        S: Service<http::Request<Bytes>, Response = http::Response<B>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        Self {
+            client: Arc::new(Erased(Mutex::new(service))),
+            runtime: default_runtime(),
+            deadline: Duration::from_secs(4),
+            cap: 64 * 1024,
+        }
+    }
+
+    /// The default client: rustls with the platform's roots, no redirects, no retries.
+    #[cfg(feature = "reqwest")]
+    pub fn client() -> ClientBuilder {
+        ClientBuilder::new()
+    }
+
+    /// Timers. Default: [`default_runtime`].
+    #[must_use]
+    pub fn runtime(mut self, runtime: impl Runtime) -> Self {
+        self.runtime = Arc::new(runtime);
+        self
+    }
+
+    /// How long one attempt may take, from readiness to the last byte. Default: 4 s.
+    #[must_use]
+    pub fn attempt_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The most bytes that an answer may have. Default: 65,536. A buffer of this size is taken for an answer
+    /// that does not state its length.
+    #[must_use]
+    pub fn answer_cap(mut self, bytes: usize) -> Self {
+        self.cap = bytes;
+        self
+    }
+
+    /// Sends a request once and reads the answer whole. Any status but a redirect is an answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Transient`](crate::ErrorKind::Transient): no connection, no answer in time, an answer that was cut
+    /// off or is over the cap. [`Rejected`](crate::ErrorKind::Rejected): a redirect.
+    pub fn send(&self, request: http::Request<Bytes>) -> impl Future<Output = Answer> + Send + 'static {
+        let attempt = self.client.attempt(request, self.cap);
+        let runtime = Arc::clone(&self.runtime);
+        let deadline = self.deadline;
+        async move {
+            match select(attempt, runtime.sleep(deadline)).await {
+                Either::Left((answer, _)) => answer,
+                Either::Right(_) => Err(ProviderError::transient("the server did not answer in time")),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpTransport")
+            .field("runtime", &self.runtime)
+            .field("deadline", &self.deadline)
+            .field("cap", &self.cap)
+            .finish_non_exhaustive()
+    }
+}
+
+trait Client: Send + Sync {
+    fn attempt(&self, request: http::Request<Bytes>, cap: usize) -> BoxFuture<'static, Answer>;
+}
+
+/// Services are seldom `Sync`; the lock is held for a clone only.
+struct Erased<S>(Mutex<S>);
+
+impl<S, B> Client for Erased<S>
+where
+    S: Service<http::Request<Bytes>, Response = http::Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    fn attempt(&self, request: http::Request<Bytes>, cap: usize) -> BoxFuture<'static, Answer> {
+        let mut service = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        async move {
+            let failed = |error: S::Error| ProviderError::transient("the request failed").with_source(error);
+            poll_fn(|cx| service.poll_ready(cx)).await.map_err(failed)?;
+            let answer = service.call(request).await.map_err(failed)?;
+            if answer.status().is_redirection() {
+                return Err(ProviderError::rejected("the server answered with a redirect"));
+            }
+            read(answer, cap).await
+        }
+        .boxed()
+    }
+}
+
+async fn read<B>(answer: http::Response<B>, cap: usize) -> Answer
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    let too_long = || ProviderError::transient(format!("the answer is longer than {cap} bytes"));
+    let (head, body) = answer.into_parts();
+    // A client that decodes on the way takes the encoding's name away, and the length with it.
+    let stated = match head.headers.get(CONTENT_LENGTH) {
+        Some(length) if !head.headers.contains_key(CONTENT_ENCODING) => {
+            length.to_str().ok().and_then(|length| length.parse::<usize>().ok())
+        }
+        _ => None,
+    };
+    if stated.is_some_and(|length| length > cap) {
+        return Err(too_long());
+    }
+    // Taken once, so that no part of a secret stays behind in a buffer that was outgrown.
+    let mut whole = Zeroizing::new(Vec::with_capacity(stated.unwrap_or(cap)));
+    let mut body = pin!(body);
+    while let Some(frame) = body.as_mut().frame().await {
+        let frame =
+            frame.map_err(|error| ProviderError::transient("the answer broke off").with_source(error))?;
+        let Ok(mut data) = frame.into_data() else { continue };
+        if data.remaining() > whole.capacity() - whole.len() {
+            return Err(too_long());
+        }
+        while data.has_remaining() {
+            let chunk = data.chunk();
+            whole.extend_from_slice(chunk);
+            let length = chunk.len();
+            data.advance(length);
+        }
+    }
+    if stated.is_some_and(|length| length != whole.len()) {
+        return Err(ProviderError::transient("the answer is shorter than it said"));
+    }
+    Ok(http::Response::from_parts(head, Bytes::from_owner(whole)))
+}
