@@ -189,7 +189,7 @@ fn of_object_headers(
 /// point's ARN names its bucket nowhere, and is refused. A raw `+` is a blank to some servers: both must be allowed.
 fn of_copy_source(value: &str) -> Result<Vec<Need>, Unclear> {
     let (path, version) = value.split_once('?').unwrap_or((value, "versionId="));
-    if !version.strip_prefix("versionId=").is_some_and(|id| !id.contains(['?', '&', ';', '#', '/'])) {
+    if version.strip_prefix("versionId=").is_none_or(|id| id.contains(['?', '&', ';', '#', '/'])) {
         return Err(Unclear::CopySource);
     }
     let mut needs = Vec::new();

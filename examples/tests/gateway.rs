@@ -1,0 +1,40 @@
+//! The gateway as a program: what it prints, and with which code it ends.
+
+use std::process::{Command, Output};
+
+fn gateway(arguments: &[&str]) -> Output {
+    let mut gateway = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    for (name, _) in std::env::vars() {
+        if ["AWS_", "GATEWAY_", "RUST_LOG"].iter().any(|prefix| name.starts_with(prefix)) {
+            gateway.env_remove(name);
+        }
+    }
+    gateway.args(arguments).output().unwrap()
+}
+
+#[test]
+fn the_self_test_passes_and_counts_its_checks() {
+    let output = gateway(&["--self-test"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{log}");
+    let checks = said.lines().filter(|line| line.starts_with("ok ")).count();
+    assert!(checks > 40, "{said}");
+    assert_eq!(said.lines().last(), Some(format!("{checks} passed, 0 failed").as_str()));
+}
+
+#[test]
+fn a_bad_value_ends_it_before_it_listens() {
+    for (arguments, says) in [
+        (&["--region", "EU West"][..], "--region needs"),
+        (&["--upstream", "s3.example"], "--upstream is no URL"),
+        (&["--upstream", "http://s3.example"], "AWS_ACCESS_KEY_ID"),
+        (&["--keys", "no such file"], "no such file: cannot be read"),
+        (&["--listen", "everywhere"], "--listen"),
+    ] {
+        let output = gateway(arguments);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && output.stdout.is_empty(), "{arguments:?}: {complaint}");
+        assert!(complaint.contains(says), "{arguments:?}: {complaint}");
+    }
+}
