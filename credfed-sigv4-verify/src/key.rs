@@ -77,7 +77,7 @@ impl ResolvedKey {
         self.not_after.is_some_and(|end| now >= end)
     }
 
-    pub(crate) fn derive(&self, scope: &Scope<'_>) -> SigningKey {
+    pub(crate) fn derive(&self, scope: Scope<'_>) -> SigningKey {
         SigningKey::derive(&self.inner.prefixed, scope)
     }
 }
@@ -99,7 +99,7 @@ pub(crate) struct SigningKey(Hmac<Sha256>);
 
 impl SigningKey {
     /// "Derive a signing key" of the IAM user guide; `prefixed` is `AWS4` and the secret.
-    fn derive(prefixed: &[u8], scope: &Scope<'_>) -> Self {
+    fn derive(prefixed: &[u8], scope: Scope<'_>) -> Self {
         let date = hmac(prefixed, scope.date());
         let region = hmac(&*date, scope.region());
         let service = hmac(&*region, scope.service());
@@ -108,7 +108,7 @@ impl SigningKey {
     }
 
     /// The key of nobody, so that an unknown access key costs what a known one does.
-    pub(crate) fn dummy(scope: &Scope<'_>) -> Self {
+    pub(crate) fn dummy(scope: Scope<'_>) -> Self {
         Self::derive(b"AWS4no one has this secret, it is never valid", scope)
     }
 

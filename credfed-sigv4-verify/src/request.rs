@@ -52,6 +52,7 @@ pub struct SignedRequest<'a> {
     pub(crate) work: Work,
     pub(crate) query_verbatim: bool,
     pub(crate) signed: SignedHeaders<'a>,
+    signed_list: Text<'a>,
     /// Bytes of signed names and values.
     pub(crate) signed_bytes: usize,
     pub(crate) date: Date,
@@ -82,18 +83,21 @@ impl<'a> SignedRequest<'a> {
     /// # Errors
     /// The [`Reason`] for which no key could make this request acceptable.
     pub fn parse(parts: &'a Parts) -> Result<Self, Reason> {
-        Self::parse_by(
-            parts,
-            Rules {
-                profile: Profile::S3,
-                limits: Limits::default(),
-                unsigned_payload: UnsignedPayload::Allow,
-                knobs: Knobs::new(),
-            },
-        )
+        let rules = Rules {
+            profile: Profile::S3,
+            limits: Limits::default(),
+            unsigned_payload: UnsignedPayload::Allow,
+            knobs: Knobs::new(),
+        };
+        Self::parse_by(parts, rules, |_, _| Ok(()))
     }
 
-    pub(crate) fn parse_by(parts: &'a Parts, rules: Rules) -> Result<Self, Reason> {
+    /// Reads a request by `rules`; `serves` judges carrier, region and service.
+    pub(crate) fn parse_by(
+        parts: &'a Parts,
+        rules: Rules,
+        serves: impl FnOnce(Carrier, [&[u8]; 2]) -> Result<(), Reason>,
+    ) -> Result<Self, Reason> {
         let limits = &rules.limits;
         let path = parts.uri.path();
         if path.len() > limits.path_bytes {
@@ -133,11 +137,19 @@ impl<'a> SignedRequest<'a> {
             Some((date, _)) => date,
             None => fields.date()?,
         };
-        if credential.scope(text(&credential_text, &work)).date().as_bytes() != date.day() {
+        if credential.scope_text(credential_text.bytes(&work))[..8] != *date.day() {
             return Err(Reason::ScopeDate(carrier));
         }
+        serves(carrier, credential.names(credential_text.bytes(&work)))?;
         let token = query_token.or(fields.token.map(Text::Wire));
-        check_token(token.as_ref().map(|token| token.bytes(&work)), carrier, limits)?;
+        if let Some(token) = &token {
+            let token = token.bytes(&work);
+            let visible = match carrier {
+                Carrier::Header => fields.visible_token,
+                Carrier::Presigned => fields::is_visible(token),
+            };
+            check_token(token, visible, carrier, limits)?;
+        }
         let payload_line = match carrier {
             Carrier::Header => fields.content_sha256.map(Text::Wire),
             Carrier::Presigned => match fields::hoisted_content_sha256(&mut work, query)? {
@@ -160,6 +172,7 @@ impl<'a> SignedRequest<'a> {
             work,
             query_verbatim,
             signed,
+            signed_list: signed_headers,
             signed_bytes: fields.signed_bytes,
             date,
             expires: date_and_expires.map(|(_, expires)| expires),
@@ -175,17 +188,17 @@ impl<'a> SignedRequest<'a> {
 
     /// The access key id that the client claims.
     pub fn access_key(&self) -> &str {
-        self.credential.access_key(text(&self.credential_text, &self.work))
+        ascii(self.credential.access_key(self.credential_bytes()))
     }
 
     /// The session token that came in the carrier.
     pub fn session_token(&self) -> Option<&str> {
-        self.token.as_ref().map(|token| text(token, &self.work))
+        self.token.as_ref().map(|token| ascii(token.bytes(&self.work)))
     }
 
     /// The scope that the client claims.
     pub fn scope(&self) -> Scope<'_> {
-        self.credential.scope(text(&self.credential_text, &self.work))
+        self.credential.scope(self.credential_bytes())
     }
 
     /// Where the signature stands.
@@ -221,10 +234,10 @@ impl<'a> SignedRequest<'a> {
     /// commas; bytes that are not UTF-8 are read as Latin-1, so that a header that is there is never
     /// `None`. Hoisted server-side-encryption parameters have no effect, as with AWS.
     pub fn effective_header(&self, name: &str) -> Option<Cow<'a, str>> {
-        let slot = self.signed.slots().iter().find(|slot| slot.name.eq_ignore_ascii_case(name));
-        match slot {
-            Some(slot) if slot.repeated => fields::joined(self.parts, slot.name),
-            Some(slot) => Some(fields::header_text(slot.value)),
+        let list = self.signed_list();
+        match self.signed.slots().iter().find(|slot| slot.name(list).eq_ignore_ascii_case(name.as_bytes())) {
+            Some(slot) if slot.repeated => fields::joined(self.parts, name),
+            Some(slot) => Some(fields::header_text(slot.value.unwrap_or_default())),
             None if self.carrier == Carrier::Presigned => {
                 fields::effective_parameter(self.parts.uri.query()?, name)
             }
@@ -235,6 +248,24 @@ impl<'a> SignedRequest<'a> {
     /// The credential as one text, `access key/date/region/service/aws4_request`.
     pub(crate) fn credential_bytes(&self) -> &[u8] {
         self.credential_text.bytes(&self.work)
+    }
+
+    pub(crate) fn scope_text(&self) -> &[u8] {
+        self.credential.scope_text(self.credential_bytes())
+    }
+
+    /// Region and service.
+    pub(crate) fn scope_names(&self) -> [&[u8]; 2] {
+        self.credential.names(self.credential_bytes())
+    }
+
+    pub(crate) fn has_session_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// The list of signed headers, in lower case.
+    pub(crate) fn signed_list(&self) -> &[u8] {
+        self.signed_list.bytes(&self.work)
     }
 
     /// The last line of the canonical request, where the client gave one.
@@ -275,12 +306,10 @@ fn no_carrier(work: &Work, query: &[u8]) -> Reason {
 }
 
 /// An empty token is malformed, not absent; so is one that is not visible ASCII.
-fn check_token(token: Option<&[u8]>, carrier: Carrier, limits: &Limits) -> Result<(), Reason> {
-    let Some(token) = token else { return Ok(()) };
+fn check_token(token: &[u8], visible: bool, carrier: Carrier, limits: &Limits) -> Result<(), Reason> {
     if token.len() > limits.session_token {
         return Err(Reason::LimitExceeded(Limit::SessionToken));
     }
-    let visible = token.iter().fold(true, |all, byte| all & (byte.wrapping_sub(b'!') < 94));
     if token.is_empty() || !visible {
         return Err(Reason::Malformed(carrier, Malformed::Token));
     }
@@ -302,7 +331,7 @@ fn payload_mode(line: Option<&[u8]>, carrier: Carrier, rules: &Rules) -> Result<
     }
 }
 
-/// ASCII that was checked when it was read.
-fn text<'w>(text: &Text<'w>, work: &'w Work) -> &'w str {
-    str::from_utf8(text.bytes(work)).unwrap_or_default()
+/// What was found to be ASCII when it was read.
+fn ascii(text: &[u8]) -> &str {
+    str::from_utf8(text).unwrap_or_default()
 }

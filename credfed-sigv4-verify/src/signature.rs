@@ -15,8 +15,7 @@ impl Signature {
     /// Reads exactly 64 lower-case hex digits.
     pub(crate) fn from_hex(text: &[u8]) -> Option<Self> {
         let text: &[u8; 64] = text.try_into().ok()?;
-        let mut bytes = [0; 32];
-        decode_lower_hex(text, &mut bytes).then(|| Self(words(&bytes)))
+        decode_lower_hex(text).map(|bytes| Self(words(&bytes)))
     }
 }
 
@@ -43,18 +42,54 @@ impl Drop for Computed {
 
 /// Writes 32 bytes as 64 lower-case hex digits.
 pub(crate) fn encode_hex(bytes: &[u8; 32]) -> [u8; 64] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [0; 64];
-    for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
-        *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+    for (digits, bytes) in text.as_chunks_mut::<8>().0.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *digits = encode_four(u32::from_le_bytes(*bytes)).to_le_bytes();
     }
     text
 }
 
 /// Reads hex digits of either case.
 pub(crate) fn decode_hex(text: &[u8; 64]) -> Option<[u8; 32]> {
+    decode_lower_hex(&text.map(|byte| byte.to_ascii_lowercase()))
+}
+
+/// Decodes as if everything were a digit; it was if encoding gives the text back.
+fn decode_lower_hex(text: &[u8; 64]) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
-    decode_lower_hex(&text.map(|byte| byte.to_ascii_lowercase()), &mut bytes).then_some(bytes)
+    let mut difference = 0;
+    for (bytes, digits) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(text.as_chunks::<8>().0) {
+        let digits = u64::from_le_bytes(*digits);
+        let four = decode_eight(digits);
+        difference |= encode_four(four) ^ digits;
+        *bytes = four.to_le_bytes();
+    }
+    (difference == 0).then_some(bytes)
+}
+
+/// Four bytes as eight digits, all at once.
+#[inline(always)]
+fn encode_four(bytes: u32) -> u64 {
+    // One nibble per byte, in the order of the digits.
+    let mut x = u64::from(bytes);
+    x = (x | x << 16) & 0x0000_ffff_0000_ffff;
+    x = (x | x << 8) & 0x00ff_00ff_00ff_00ff;
+    x = (x >> 4 | x << 8) & 0x0f0f_0f0f_0f0f_0f0f;
+    // 10 and more go on from 'a'.
+    let letters = (x + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    x + 0x3030_3030_3030_3030 + letters * 39
+}
+
+/// Eight digits as four bytes; nonsense for what are no digits.
+#[inline(always)]
+fn decode_eight(digits: u64) -> u32 {
+    let letters = digits >> 6 & 0x0101_0101_0101_0101;
+    let mut x = ((digits & 0x0f0f_0f0f_0f0f_0f0f) + letters * 9) & 0x0f0f_0f0f_0f0f_0f0f;
+    x = (x << 4 | x >> 8) & 0x00ff_00ff_00ff_00ff;
+    x = (x | x >> 8) & 0x0000_ffff_0000_ffff;
+    x |= x >> 16;
+    let [a, b, c, d, ..] = x.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }
 
 fn words(bytes: &[u8; 32]) -> [u64; 4] {
@@ -63,31 +98,6 @@ fn words(bytes: &[u8; 32]) -> [u64; 4] {
         *word = u64::from_le_bytes(*bytes);
     }
     words
-}
-
-/// Decodes without branching on the digits; false when one of them is none.
-fn decode_lower_hex(text: &[u8; 64], bytes: &mut [u8; 32]) -> bool {
-    let mut bad = 0;
-    for (byte, [high, low]) in bytes.iter_mut().zip(text.as_chunks::<2>().0) {
-        let (high, low) = (nibble(*high), nibble(*low));
-        bad |= high | low;
-        *byte = high << 4 | low & 15;
-    }
-    bad & 0xf0 == 0
-}
-
-/// The value of a lower-case hex digit, or 0xff.
-fn nibble(byte: u8) -> u8 {
-    const NIBBLES: [u8; 256] = {
-        let mut table = [0xff; 256];
-        let mut value = 0;
-        while value < 16 {
-            table[b"0123456789abcdef"[value as usize] as usize] = value;
-            value += 1;
-        }
-        table
-    };
-    NIBBLES[usize::from(byte)]
 }
 
 #[cfg(test)]

@@ -5,20 +5,27 @@ use crate::limits::{Limit, Limits};
 use crate::request::Carrier;
 
 /// Lists up to this length, which is nearly all of them, need no allocation.
-const INLINE: usize = 16;
+const INLINE: usize = 12;
 
 /// One signed header.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Slot<'a> {
+    /// The first value, trimmed; `None` until the header was found.
+    pub(crate) value: Option<&'a [u8]>,
     /// Where the name stands in the list.
-    start: u32,
-    end: u32,
-    /// The name, empty until the header was found.
-    pub(crate) name: &'a str,
-    /// The first value, trimmed.
-    pub(crate) value: &'a [u8],
+    start: u16,
+    end: u16,
     /// Whether the header came more than once.
     pub(crate) repeated: bool,
+    /// Whether the first value consists of visible ASCII only.
+    pub(crate) visible: bool,
+}
+
+impl Slot<'_> {
+    /// The name; `list` is what was parsed.
+    pub(crate) fn name<'l>(&self, list: &'l [u8]) -> &'l [u8] {
+        &list[usize::from(self.start)..usize::from(self.end)]
+    }
 }
 
 /// The signed headers in ascending order of their names.
@@ -26,39 +33,40 @@ pub(crate) struct SignedHeaders<'a> {
     inline: [Slot<'a>; INLINE],
     spill: Vec<Slot<'a>>,
     len: usize,
+    /// Whether the list was sorted as it came.
+    pub(crate) sorted: bool,
 }
 
 impl<'a> SignedHeaders<'a> {
-    /// Reads `host;x-amz-date;…`: non-empty lower-case tokens, none twice. Lists that are not sorted
-    /// are sorted.
+    /// Reads `host;x-amz-date;…`, none twice. Lists that are not sorted are sorted. Whether each name
+    /// is a header name at all shows when its header is looked for, see [`missing`](Self::missing).
     pub(crate) fn parse(list: &[u8], carrier: Carrier, limits: &Limits) -> Result<Self, Reason> {
-        let malformed = Reason::Malformed(carrier, Malformed::SignedHeaders);
-        let mut this = Self { inline: [Slot::default(); INLINE], spill: Vec::new(), len: 0 };
-        let mut sorted = true;
-        let mut previous: &[u8] = b"";
+        let mut this = Self { inline: [Slot::default(); INLINE], spill: Vec::new(), len: 0, sorted: true };
+        if list.len() > limits.signed_header_bytes.min(usize::from(u16::MAX)) {
+            return Err(Reason::LimitExceeded(Limit::SignedHeaderBytes));
+        }
+        let mut previous: (u64, &[u8]) = (0, b"");
         let mut start = 0;
-        for end in memchr::memchr_iter(b';', list).chain([list.len()]) {
-            let name = &list[start..end];
-            if !is_name(name) {
-                return Err(malformed);
-            }
+        while start <= list.len() {
+            let rest = &list[start..];
+            let length = rest.iter().position(|&byte| byte == b';').unwrap_or(rest.len());
+            let name = &rest[..length];
             if this.len == limits.signed_header_names {
                 return Err(Reason::LimitExceeded(Limit::SignedHeaderNames));
             }
-            let (Ok(from), Ok(to)) = (u32::try_from(start), u32::try_from(end)) else {
-                return Err(malformed);
-            };
+            let end = start + name.len();
+            let [from, to] = [start, end].map(|at| u16::try_from(at).unwrap_or(u16::MAX));
             this.push(Slot { start: from, end: to, ..Slot::default() });
-            sorted &= previous < name;
-            previous = name;
+            let current = (leading(name), name);
+            this.sorted &= previous < current;
+            previous = current;
             start = end + 1;
         }
-        if !sorted {
-            let name = |slot: &Slot<'_>| &list[slot.start as usize..slot.end as usize];
+        if !this.sorted {
             let slots = this.slots_mut();
-            slots.sort_unstable_by(|a, b| name(a).cmp(name(b)));
-            if slots.windows(2).any(|pair| name(&pair[0]) == name(&pair[1])) {
-                return Err(malformed);
+            slots.sort_unstable_by(|a, b| a.name(list).cmp(b.name(list)));
+            if slots.windows(2).any(|pair| pair[0].name(list) == pair[1].name(list)) {
+                return Err(malformed(carrier));
             }
         }
         Ok(this)
@@ -67,10 +75,18 @@ impl<'a> SignedHeaders<'a> {
     /// The slot of a name, in lower case; `list` is what was parsed.
     pub(crate) fn find(&mut self, list: &[u8], name: &str) -> Option<&mut Slot<'a>> {
         let name = name.as_bytes();
-        self.slots_mut().iter_mut().find(|slot| {
-            let (start, end) = (slot.start as usize, slot.end as usize);
-            end - start == name.len() && &list[start..end] == name
-        })
+        self.slots_mut()
+            .iter_mut()
+            .find(|slot| usize::from(slot.end - slot.start) == name.len() && slot.name(list) == name)
+    }
+
+    /// Why the request is refused when a named header is not there: a name that could be none is
+    /// malformed.
+    pub(crate) fn missing(&self, list: &[u8], carrier: Carrier) -> Option<Reason> {
+        let mut missing = self.slots().iter().filter(|slot| slot.value.is_none()).peekable();
+        missing.peek()?;
+        let names = missing.all(|slot| is_name(slot.name(list)));
+        Some(if names { Reason::SignedHeaderMissing } else { malformed(carrier) })
     }
 
     pub(crate) fn slots(&self) -> &[Slot<'a>] {
@@ -94,30 +110,44 @@ impl<'a> SignedHeaders<'a> {
     }
 }
 
-/// A lower-case header name, or the pseudo-header that stands for Host in HTTP/2.
+/// The first eight bytes, so that most names are ordered by one comparison.
+fn leading(name: &[u8]) -> u64 {
+    match name.first_chunk() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => {
+            let mut bytes = [0; 8];
+            bytes[..name.len()].copy_from_slice(name);
+            u64::from_be_bytes(bytes)
+        }
+    }
+}
+
+/// A lower-case token, or the pseudo-header that stands for Host in HTTP/2.
 fn is_name(name: &[u8]) -> bool {
-    name == b":authority" || (!name.is_empty() && name.iter().all(|&byte| TOKEN[usize::from(byte)]))
+    name == b":authority" || (!name.is_empty() && name.iter().all(|&byte| is_token(byte)))
 }
 
 /// Token characters of RFC 9110, 5.6.2, without the capitals.
-const TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let allowed = b"abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~";
-    let mut index = 0;
-    while index < allowed.len() {
-        table[allowed[index] as usize] = true;
-        index += 1;
-    }
-    table
-};
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn malformed(carrier: Carrier) -> Reason {
+    Reason::Malformed(carrier, Malformed::SignedHeaders)
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn parse(list: &str) -> Result<Vec<String>, Reason> {
-        let headers = SignedHeaders::parse(list.as_bytes(), Carrier::Header, &Limits::default())?;
-        let name = |slot: &Slot<'_>| list[slot.start as usize..slot.end as usize].to_owned();
+        let list = list.as_bytes();
+        let headers = SignedHeaders::parse(list, Carrier::Header, &Limits::default())?;
+        match headers.missing(list, Carrier::Header) {
+            Some(Reason::SignedHeaderMissing) => {}
+            other => return Err(other.unwrap()),
+        }
+        let name = |slot: &Slot<'_>| String::from_utf8(slot.name(list).to_vec()).unwrap();
         Ok(headers.slots().iter().map(name).collect())
     }
 

@@ -68,9 +68,7 @@ impl Verifier {
     /// # Errors
     /// The [`Reason`] for which no key could make this request acceptable.
     pub fn parse<'a>(&self, parts: &'a Parts) -> Result<SignedRequest<'a>, Reason> {
-        let request = SignedRequest::parse_by(parts, self.rules)?;
-        self.check_scope(&request)?;
-        Ok(request)
+        SignedRequest::parse_by(parts, self.rules, |carrier, names| self.check_scope(carrier, names))
     }
 
     /// Verifies the head of a request. `key` is what the resolver found for the access key (and
@@ -133,7 +131,7 @@ impl Verifier {
         if request.rules == self.rules {
             self.verify_head(request, key, now, body_sha256)
         } else {
-            self.verify_head(&SignedRequest::parse_by(request.parts, self.rules)?, key, now, body_sha256)
+            self.verify_head(&self.parse(request.parts)?, key, now, body_sha256)
         }
     }
 
@@ -144,7 +142,7 @@ impl Verifier {
         now: SystemTime,
         body_sha256: Option<[u8; 32]>,
     ) -> Result<VerifiedHead, Reason> {
-        self.check_scope(request)?;
+        self.check_scope(request.carrier(), request.scope_names())?;
         self.check_freshness(request, now)?;
 
         let hex;
@@ -196,7 +194,7 @@ impl Verifier {
         };
         let cached = self.cache.get(credential, key);
         let warm = cached.is_some();
-        let signing = cached.unwrap_or_else(|| key.derive(&request.scope()));
+        let signing = cached.unwrap_or_else(|| key.derive(request.scope()));
         if !bool::from(signing.sign(string_to_sign.as_bytes()).matches(&request.signature)) {
             if warm && self.uniform_errors {
                 self.pay_for_dummy(request, string_to_sign);
@@ -215,17 +213,16 @@ impl Verifier {
 
     /// The work of a cold key, for nothing.
     fn pay_for_dummy(&self, request: &SignedRequest<'_>, string_to_sign: &StringToSign) {
-        let computed: Computed = SigningKey::dummy(&request.scope()).sign(string_to_sign.as_bytes());
+        let computed: Computed = SigningKey::dummy(request.scope()).sign(string_to_sign.as_bytes());
         let _: bool = std::hint::black_box(computed.matches(&request.signature)).into();
     }
 
     /// Rule 4.
-    fn check_scope(&self, request: &SignedRequest<'_>) -> Result<(), Reason> {
-        let (scope, carrier) = (request.scope(), request.carrier());
-        if let Some(expected) = self.regions.instead_of(scope.region()) {
+    fn check_scope(&self, carrier: Carrier, [region, service]: [&[u8]; 2]) -> Result<(), Reason> {
+        if let Some(expected) = self.regions.instead_of(region) {
             return Err(Reason::WrongRegion { carrier, expected });
         }
-        match self.services.instead_of(scope.service()) {
+        match self.services.instead_of(service) {
             Some(expected) => Err(Reason::WrongService { carrier, expected }),
             None => Ok(()),
         }
@@ -272,10 +269,10 @@ impl fmt::Debug for Verifier {
 
 impl Served {
     /// A name that is served, where `name` is not.
-    fn instead_of(&self, name: &str) -> Option<Box<str>> {
+    fn instead_of(&self, name: &[u8]) -> Option<Box<str>> {
         match self {
             Self::Any => None,
-            Self::These(names) if names.iter().any(|known| **known == *name) => None,
+            Self::These(names) if names.iter().any(|known| known.as_bytes() == name) => None,
             Self::These(names) => Some(names.first().cloned().unwrap_or_default()),
         }
     }
@@ -284,7 +281,7 @@ impl Served {
 /// Rule 7: a session's key comes with its token, any other without one.
 fn check_token(request: &SignedRequest<'_>, key: &ResolvedKey) -> Result<(), Reason> {
     use crate::key::KeyKind;
-    match (key.kind(), request.session_token().is_some()) {
+    match (key.kind(), request.has_session_token()) {
         (KeyKind::Static, false) | (KeyKind::Temporary, true) => Ok(()),
         (KeyKind::Static, true) => Err(Reason::TokenWithStaticKey),
         (KeyKind::Temporary, false) => Err(Reason::TokenMissing),
@@ -310,7 +307,7 @@ impl StringToSign {
         this.push(b"\n");
         this.push(request.date.as_bytes());
         this.push(b"\n");
-        this.push(request.scope().as_str().as_bytes());
+        this.push(request.scope_text());
         this.push(b"\n");
         this.push(&signature::encode_hex(&hash));
         this

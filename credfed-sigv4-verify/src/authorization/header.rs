@@ -36,12 +36,11 @@ pub(crate) fn parse<'a>(value: &'a [u8], work: &mut Work) -> Result<Authorizatio
     else {
         return Err(malformed(Malformed::Grammar));
     };
-    let parsed = str::from_utf8(credential).ok().and_then(Credential::parse);
     Ok(Authorization {
         credential_text: Text::Wire(credential),
-        credential: parsed.ok_or(malformed(Malformed::Credential))?,
+        credential: Credential::parse(credential).ok_or_else(|| malformed(Malformed::Credential))?,
         signed_headers: lowered(signed_headers, work),
-        signature: Signature::from_hex(signature).ok_or(malformed(Malformed::Signature))?,
+        signature: Signature::from_hex(signature).ok_or_else(|| malformed(Malformed::Signature))?,
     })
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn parse<'a>(query: &'a [u8], work: &mut Work) -> Result<Presigned<'a
     for pair in &work.pairs {
         match pair.kind {
             Kind::Credential(index) => {
-                let slot = values.get_mut(usize::from(index)).ok_or(malformed(Malformed::Grammar))?;
+                let slot = values.get_mut(usize::from(index)).ok_or_else(|| malformed(Malformed::Grammar))?;
                 if slot.replace(pair.value(query)).is_some() {
                     return Err(malformed(Malformed::DuplicateOrVariant));
                 }
@@ -39,7 +39,7 @@ pub(crate) fn parse<'a>(query: &'a [u8], work: &mut Work) -> Result<Presigned<'a
         }
     }
     let value = |index: u8| values.get(usize::from(index)).copied().flatten();
-    let needed = |index: u8| value(index).ok_or(malformed(Malformed::Grammar));
+    let needed = |index: u8| value(index).ok_or_else(|| malformed(Malformed::Grammar));
 
     if needed(index::ALGORITHM)? != ALGORITHM {
         return Err(Reason::UnsupportedAlgorithm(Carrier::Presigned));
@@ -48,12 +48,13 @@ pub(crate) fn parse<'a>(query: &'a [u8], work: &mut Work) -> Result<Presigned<'a
     if value(index::REGION_SET).is_some() {
         return Err(malformed(Malformed::Grammar));
     }
-    let date = Date::basic(needed(index::DATE)?).ok_or(malformed(Malformed::Date))?;
-    let expires = expires(needed(index::EXPIRES)?).ok_or(malformed(Malformed::Expires))?;
-    let signature = Signature::from_hex(needed(index::SIGNATURE)?).ok_or(malformed(Malformed::Signature))?;
+    let date = Date::basic(needed(index::DATE)?).ok_or_else(|| malformed(Malformed::Date))?;
+    let expires = expires(needed(index::EXPIRES)?).ok_or_else(|| malformed(Malformed::Expires))?;
+    let signature =
+        Signature::from_hex(needed(index::SIGNATURE)?).ok_or_else(|| malformed(Malformed::Signature))?;
     let credential_text = decoded(needed(index::CREDENTIAL)?, work, Malformed::Credential)?;
-    let credential = str::from_utf8(credential_text.bytes(work)).ok().and_then(Credential::parse);
-    let credential = credential.ok_or(malformed(Malformed::Credential))?;
+    let credential =
+        Credential::parse(credential_text.bytes(work)).ok_or_else(|| malformed(Malformed::Credential))?;
     let signed_headers = decoded(needed(index::SIGNED_HEADERS)?, work, Malformed::SignedHeaders)?;
     let signed_headers = lowered(signed_headers, work);
     let token = match value(index::SECURITY_TOKEN) {
@@ -85,10 +86,10 @@ fn expires(text: &[u8]) -> Option<u32> {
 }
 
 fn decoded<'a>(value: &'a [u8], work: &mut Work, part: Malformed) -> Result<Text<'a>, Reason> {
-    if memchr::memchr2(b'%', b'+', value).is_none() {
+    if !value.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         return Ok(Text::Wire(value));
     }
-    work.decode_with(|decoded| percent::decode(decoded, value, Plus::Space)).ok_or(malformed(part))
+    work.decode_with(|decoded| percent::decode(decoded, value, Plus::Space)).ok_or_else(|| malformed(part))
 }
 
 fn lowered<'a>(list: Text<'a>, work: &mut Work) -> Text<'a> {

@@ -30,8 +30,7 @@ pub(crate) fn write_folded(out: &mut Vec<u8>, value: &[u8]) {
 }
 
 fn needs_folding(value: &[u8]) -> bool {
-    memchr::memchr3_iter(b' ', b'\t', b'\n', value)
-        .any(|at| value[at] != b' ' || value.get(at + 1).is_some_and(|&next| is_blank(next)))
+    value.windows(2).any(|pair| is_blank(pair[0]) && (pair[0] != b' ' || is_blank(pair[1])))
 }
 
 fn is_blank(byte: u8) -> bool {

@@ -32,26 +32,39 @@ pub(crate) fn request(request: &SignedRequest<'_>, payload: &[u8]) -> Canonical 
         _ => false,
     });
     out.push(b'\n');
+    let list = request.signed_list();
     for slot in slots {
-        out.extend_from_slice(slot.name.as_bytes());
+        let name = slot.name(list);
+        out.extend_from_slice(name);
         out.push(b':');
-        headers::write_folded(&mut out, slot.value);
+        let value = slot.value.unwrap_or_default();
+        if slot.visible {
+            out.extend_from_slice(value);
+        } else {
+            headers::write_folded(&mut out, value);
+        }
         if slot.repeated {
-            for value in request.parts.headers.get_all(slot.name).iter().skip(1) {
-                out.push(b',');
-                headers::write_folded(&mut out, headers::trim(value.as_bytes()));
-            }
+            write_further_values(&mut out, request, name);
         }
         out.push(b'\n');
     }
     out.push(b'\n');
-    for (index, slot) in slots.iter().enumerate() {
-        if index > 0 {
-            out.push(b';');
-        }
-        out.extend_from_slice(slot.name.as_bytes());
+    if request.signed.sorted {
+        out.extend_from_slice(list);
+    } else {
+        let names: Vec<_> = slots.iter().map(|slot| slot.name(list)).collect();
+        out.extend_from_slice(&names.join(&b';'));
     }
     out.push(b'\n');
     out.extend_from_slice(payload);
     out
+}
+
+fn write_further_values(out: &mut Vec<u8>, request: &SignedRequest<'_>, name: &[u8]) {
+    let headers = &request.parts.headers;
+    let values = http::HeaderName::from_bytes(name).map(|name| headers.get_all(name));
+    for value in values.iter().flat_map(|values| values.iter().skip(1)) {
+        out.push(b',');
+        headers::write_folded(out, headers::trim(value.as_bytes()));
+    }
 }

@@ -32,23 +32,24 @@ pub(crate) fn split(pairs: &mut Vec<Pair>, query: &[u8], limits: &Limits) -> Res
         return Err(Reason::LimitExceeded(Limit::QueryBytes));
     }
     let mut start = 0;
-    for end in memchr::memchr_iter(b'&', query).chain([query.len()]) {
-        let piece = &query[start..end];
-        if !piece.is_empty() {
+    let mut equals = None;
+    for at in memchr::memchr2_iter(b'&', b'=', query).chain([query.len()]) {
+        if query.get(at) == Some(&b'=') {
+            equals.get_or_insert(at);
+            continue;
+        }
+        if start < at {
             if pairs.len() == limits.query_parameters {
                 return Err(Reason::LimitExceeded(Limit::QueryParameters));
             }
-            let equals = start + memchr::memchr(b'=', piece).unwrap_or(piece.len());
+            let equals = equals.unwrap_or(at);
+            let kind = query::classify(&query[start..equals]);
             // All three are at most query.len(), which was checked.
-            let [start, equals, end] = [start, equals, end].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
-            pairs.push(Pair {
-                start,
-                equals,
-                end,
-                kind: query::classify(&query[start as usize..equals as usize]),
-            });
+            let [start, equals, end] = [start, equals, at].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
+            pairs.push(Pair { start, equals, end, kind });
         }
-        start = end + 1;
+        start = at + 1;
+        equals = None;
     }
     Ok(())
 }
@@ -56,7 +57,7 @@ pub(crate) fn split(pairs: &mut Vec<Pair>, query: &[u8], limits: &Limits) -> Res
 /// Whether the parameters are encoded as they have to be, so that they can be copied. Refuses broken
 /// escapes.
 pub(crate) fn is_verbatim(pairs: &[Pair], query: &[u8]) -> Result<bool, Reason> {
-    if percent::is_encoded(query, *b"&=") {
+    if percent::is_encoded(query, |byte| (byte == b'&') | (byte == b'=')) {
         return Ok(pairs.iter().all(|pair| memchr::memchr(b'=', pair.value(query)).is_none()));
     }
     if !percent::escapes_are_whole(query) {

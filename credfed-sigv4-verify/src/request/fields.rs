@@ -28,6 +28,7 @@ pub(super) struct Fields<'a> {
     date: Option<(&'a [u8], bool)>,
     pub(super) content_sha256: Option<&'a [u8]>,
     pub(super) token: Option<&'a [u8]>,
+    pub(super) visible_token: bool,
     pub(super) signed_bytes: usize,
 }
 
@@ -49,18 +50,20 @@ impl<'a> Fields<'a> {
             let text = name.as_str();
             let value = trim(value.as_bytes());
             let slot = signed.find(list, text);
+            let mut visible = None;
             let is_signed = slot.is_some();
             if let Some(slot) = slot {
                 fields.signed_bytes += text.len() + value.len();
-                if slot.name.is_empty() {
-                    slot.name = text;
-                    slot.value = value;
+                if slot.value.is_none() {
+                    slot.value = Some(value);
+                    slot.visible = is_visible(value);
+                    visible = Some(slot.visible);
                 } else {
                     slot.repeated = true;
                 }
             }
             if text.starts_with("x-amz-") {
-                fields.amazon(text, value, is_signed, carrier, rules, &mut unsigned)?;
+                fields.amazon(text, (value, visible), is_signed, carrier, rules, &mut unsigned)?;
             } else if *name == HOST {
                 set_once(&mut host, value)?;
             } else if *name == http::header::DATE {
@@ -74,15 +77,15 @@ impl<'a> Fields<'a> {
             return Err(Reason::LimitExceeded(Limit::SignedHeaderBytes));
         }
         fields.authority(parts, host, signed, list, &mut unsigned)?;
-        unsigned.refuse()?;
-        if signed.slots().iter().any(|slot| slot.name.is_empty()) {
-            return Err(Reason::SignedHeaderMissing);
+        if let Some(reason) = signed.missing(list, carrier) {
+            return Err(reason);
         }
-        if signed.slots().iter().any(|slot| slot.repeated && is_single(slot.name)) {
+        unsigned.refuse()?;
+        if signed.slots().iter().any(|slot| slot.repeated && is_single(slot.name(list))) {
             return Err(Reason::MalformedRequest(Malformed::RepeatedHeader));
         }
         if connection {
-            check_connection(parts, signed)?;
+            check_connection(parts, signed, list)?;
         }
         Ok(fields)
     }
@@ -91,8 +94,8 @@ impl<'a> Fields<'a> {
     pub(super) fn date(&self) -> Result<Date, Reason> {
         let malformed = Reason::Malformed(Carrier::Header, Malformed::Date);
         match (self.amz_date, self.date) {
-            (Some(value), _) => Date::basic(value).ok_or(malformed),
-            (None, Some((value, true))) => Date::header(value).ok_or(malformed),
+            (Some(value), _) => Date::basic(value).ok_or_else(|| malformed),
+            (None, Some((value, true))) => Date::header(value).ok_or_else(|| malformed),
             (None, Some((_, false))) => Err(Reason::UnsignedHeaders(vec!["date".into()])),
             (None, None) => Err(malformed),
         }
@@ -102,7 +105,7 @@ impl<'a> Fields<'a> {
     fn amazon(
         &mut self,
         name: &'a str,
-        value: &'a [u8],
+        (value, visible): (&'a [u8], Option<bool>),
         is_signed: bool,
         carrier: Carrier,
         rules: &Rules,
@@ -119,6 +122,7 @@ impl<'a> Fields<'a> {
             }
             "x-amz-security-token" if carrier == Carrier::Presigned => return Err(Reason::TwoCarriers),
             "x-amz-security-token" => {
+                self.visible_token = visible.unwrap_or_else(|| is_visible(value));
                 exempt = rules.knobs.token_outside_signature;
                 set_once(&mut self.token, value)?;
             }
@@ -155,23 +159,30 @@ impl<'a> Fields<'a> {
         let mut covered = false;
         if let Some(slot) = signed.find(list, "host") {
             covered = true;
-            if slot.name.is_empty() {
-                slot.name = "host";
-                slot.value = host;
+            if slot.value.is_none() {
+                slot.value = Some(host);
                 self.signed_bytes += 4 + host.len();
             }
         }
         if let (Some(slot), Some(authority)) = (signed.find(list, ":authority"), authority) {
             covered = true;
-            slot.name = ":authority";
-            slot.value = authority.as_str().as_bytes();
-            self.signed_bytes += slot.name.len() + slot.value.len();
+            let authority = authority.as_str().as_bytes();
+            slot.value = Some(authority);
+            self.signed_bytes += 10 + authority.len();
         }
         if !covered {
             unsigned.add("host");
         }
         Ok(())
     }
+}
+
+/// Whether all bytes are visible ASCII. A fold without a branch, which compilers turn into vector
+/// code.
+pub(super) fn is_visible(value: &[u8]) -> bool {
+    let (least, most) =
+        value.iter().fold((u8::MAX, 0), |(least, most): (u8, u8), &byte| (least.min(byte), most.max(byte)));
+    least >= b'!' && most <= b'~'
 }
 
 /// Names of headers that should have been signed.
@@ -196,8 +207,8 @@ fn set_once<'a>(field: &mut Option<&'a [u8]>, value: &'a [u8]) -> Result<(), Rea
 }
 
 /// Whether a header may come once only: those of Amazon, user metadata apart.
-fn is_single(name: &str) -> bool {
-    name.starts_with("x-amz-") && !name.starts_with("x-amz-meta-")
+fn is_single(name: &[u8]) -> bool {
+    name.starts_with(b"x-amz-") && !name.starts_with(b"x-amz-meta-")
 }
 
 /// Compares Host with the authority of the target, letter case and the scheme's default port aside.
@@ -213,11 +224,11 @@ fn is_same_host(host: &[u8], authority: &Authority, parts: &Parts) -> bool {
 }
 
 /// A hop that honours Connection would remove what the signature covers.
-fn check_connection(parts: &Parts, signed: &SignedHeaders<'_>) -> Result<(), Reason> {
+fn check_connection(parts: &Parts, signed: &SignedHeaders<'_>, list: &[u8]) -> Result<(), Reason> {
     for value in parts.headers.get_all(CONNECTION) {
         for option in value.as_bytes().split(|&byte| byte == b',') {
             let option = trim(option).to_ascii_lowercase();
-            let covered = signed.slots().iter().any(|slot| slot.name.as_bytes() == option);
+            let covered = signed.slots().iter().any(|slot| slot.name(list) == option);
             if covered || option.starts_with(b"x-amz-") {
                 return Err(Reason::MalformedRequest(Malformed::Connection));
             }
@@ -239,7 +250,7 @@ pub(super) fn check_hoisted(
     let malformed = Reason::Malformed(carrier, Malformed::DuplicateOrVariant);
     let mut seen: Vec<String> = Vec::new();
     for pair in work.pairs.iter().filter(|pair| pair.kind == Kind::Hoisted) {
-        let name = hoisted_name(pair, query).ok_or(malformed.clone())?;
+        let name = hoisted_name(pair, query).ok_or_else(|| malformed.clone())?;
         if name == "x-amz-s3session-token" {
             return Err(Reason::S3SessionToken);
         }
