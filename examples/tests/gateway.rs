@@ -1,20 +1,21 @@
 //! The gateway as a program: what it prints, and with which code it ends.
 
+use std::io;
 use std::process::{Command, Output};
 
-fn gateway(arguments: &[&str]) -> Output {
+fn gateway(arguments: &[&str]) -> io::Result<Output> {
     let mut gateway = Command::new(env!("CARGO_BIN_EXE_gateway"));
     for (name, _) in std::env::vars() {
         if ["AWS_", "GATEWAY_", "RUST_LOG"].iter().any(|prefix| name.starts_with(prefix)) {
             gateway.env_remove(name);
         }
     }
-    gateway.args(arguments).output().unwrap()
+    gateway.args(arguments).output()
 }
 
 #[test]
 fn the_self_test_passes_and_counts_its_checks() {
-    let output = gateway(&["--self-test"]);
+    let output = gateway(&["--self-test"]).unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}\n{log}");
@@ -32,7 +33,7 @@ fn a_bad_value_ends_it_before_it_listens() {
         (&["--keys", "no such file"], "no such file: cannot be read"),
         (&["--listen", "everywhere"], "--listen"),
     ] {
-        let output = gateway(arguments);
+        let output = gateway(arguments).unwrap();
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && output.stdout.is_empty(), "{arguments:?}: {complaint}");
         assert!(complaint.contains(says), "{arguments:?}: {complaint}");

@@ -92,7 +92,8 @@ pub(crate) struct Settings {
 pub(crate) struct ExternalUpstream {
     pub(crate) endpoint: Endpoint,
     pub(crate) region: Region,
-    pub(crate) credentials: AwsCredentials,
+    /// `None`: from the environment's own AWS variables.
+    pub(crate) credentials: Option<AwsCredentials>,
 }
 
 /// Scheme and authority, and nothing else.
@@ -139,15 +140,20 @@ impl Settings {
     }
 }
 
-/// The key that is named, or the one of the environment; never half of one and half of the other.
 fn upstream_credentials(
     arguments: &Arguments,
     variable: impl Fn(&str) -> Option<OsString>,
-) -> Result<AwsCredentials, BadSetting> {
-    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-    let required = |name: &str, wanted_by: &str| {
-        let value = set(name)
-            .ok_or_else(|| BadSetting(format!("{wanted_by} needs the environment variable {name}")))?;
+) -> Result<Option<AwsCredentials>, BadSetting> {
+    let Some(access_key) = &arguments.upstream_access_key else { return Ok(None) };
+    if access_key.is_empty() || !access_key.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/') {
+        return Err(BadSetting(
+            "--upstream-access-key needs visible ASCII characters without \"/\"".to_owned(),
+        ));
+    }
+    let secret_from = |name: &str, option: &str| {
+        let value = variable(name).filter(|value| !value.is_empty()).ok_or_else(|| {
+            BadSetting(format!("{option} names the environment variable {name}, which is not set"))
+        })?;
         let text = value.into_string().map_err(|_| BadSetting(format!("{name} is not valid UTF-8")))?;
         if text.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Secret::new(text))
@@ -155,28 +161,10 @@ fn upstream_credentials(
             Err(BadSetting(format!("{name} holds blanks or characters that no key has")))
         }
     };
-    let (access_key, secret, token) = match &arguments.upstream_access_key {
-        Some(access_key) => {
-            let secret = required(&arguments.upstream_secret_key_env, "--upstream-access-key")?;
-            let token = arguments.upstream_session_token_env.as_ref();
-            let token = token.map(|name| required(name, "--upstream-session-token-env")).transpose()?;
-            (access_key.clone(), secret, token)
-        }
-        None => {
-            let without = "--upstream without --upstream-access-key";
-            let access_key = required("AWS_ACCESS_KEY_ID", without)?.expose().to_owned();
-            let secret = required("AWS_SECRET_ACCESS_KEY", without)?;
-            let token =
-                set("AWS_SESSION_TOKEN").map(|_| required("AWS_SESSION_TOKEN", without)).transpose()?;
-            (access_key, secret, token)
-        }
-    };
-    if access_key.is_empty() || !access_key.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/') {
-        return Err(BadSetting(
-            "the upstream's access key needs visible ASCII characters without \"/\"".to_owned(),
-        ));
-    }
-    Ok(AwsCredentials::new(access_key, secret, token))
+    let secret = secret_from(&arguments.upstream_secret_key_env, "--upstream-secret-key-env")?;
+    let token = arguments.upstream_session_token_env.as_ref();
+    let token = token.map(|name| secret_from(name, "--upstream-session-token-env")).transpose()?;
+    Ok(Some(AwsCredentials::new(access_key.as_str(), secret, token)))
 }
 
 impl Endpoint {
@@ -260,8 +248,6 @@ mod tests {
         Settings::parse(arguments, variable).map_err(|error| error.to_string())
     }
 
-    const OWN: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "own"), ("AWS_SECRET_ACCESS_KEY", "hidden-secret")];
-
     #[test]
     fn nothing_is_needed() {
         let settings = settings(&[], &[]).unwrap();
@@ -273,10 +259,11 @@ mod tests {
     #[test]
     fn an_upstream_is_scheme_host_and_port() {
         let line = ["--upstream", "https://s3.example:9000/", "--upstream-region", "eu-west-1"];
-        let upstream = settings(&line, &OWN).unwrap().upstream.unwrap();
+        let upstream = settings(&line, &[]).unwrap().upstream.unwrap();
         assert_eq!(upstream.endpoint.to_string(), "https://s3.example:9000");
         assert_eq!(upstream.region.as_str(), "eu-west-1");
-        let ipv6 = settings(&["--upstream", "http://[::1]:9000"], &OWN).unwrap().upstream.unwrap();
+        assert!(upstream.credentials.is_none());
+        let ipv6 = settings(&["--upstream", "http://[::1]:9000"], &[]).unwrap().upstream.unwrap();
         assert_eq!(ipv6.endpoint.to_string(), "http://[::1]:9000");
         for bad in [
             "s3.example",
@@ -286,7 +273,7 @@ mod tests {
             "http://s3.example/?x",
             "http://user:hidden@s3.example",
         ] {
-            let error = settings(&["--upstream", bad], &OWN).unwrap_err();
+            let error = settings(&["--upstream", bad], &[]).unwrap_err();
             assert!(error.contains("--upstream"), "{error}");
             assert!(!error.contains("hidden"), "{error}");
         }
@@ -303,7 +290,7 @@ mod tests {
             "S",
         ];
         let found = settings(&line, &[("S", "hidden-secret")]).unwrap();
-        let credentials = &found.upstream.as_ref().unwrap().credentials;
+        let credentials = found.upstream.as_ref().unwrap().credentials.as_ref().unwrap();
         assert_eq!(credentials.access_key_id(), "me");
         assert_eq!(credentials.secret_access_key().expose(), "hidden-secret");
         assert!(credentials.session_token().is_none());
@@ -316,21 +303,6 @@ mod tests {
         assert!(settings(&line, &[("S", "")]).unwrap_err().contains("variable S"));
         let blank = settings(&line, &[("S", "hidden secret")]).unwrap_err();
         assert!(blank.contains('S') && !blank.contains("hidden"), "{blank}");
-    }
-
-    #[test]
-    fn without_a_named_key_the_environments_own_is_taken_whole() {
-        let line = ["--upstream", "http://localhost"];
-        let found = settings(&line, &OWN).unwrap().upstream.unwrap().credentials;
-        assert_eq!(found.access_key_id(), "own");
-        assert!(found.session_token().is_none());
-        for (half, missing) in [(&OWN[..1], "AWS_SECRET_ACCESS_KEY"), (&OWN[1..], "AWS_ACCESS_KEY_ID")] {
-            let error = settings(&line, half).unwrap_err();
-            assert!(error.contains(missing) && !error.contains("hidden"), "{error}");
-        }
-        let session = [OWN[0], OWN[1], ("AWS_SESSION_TOKEN", "hidden-token")];
-        let found = settings(&line, &session).unwrap().upstream.unwrap().credentials;
-        assert_eq!(found.session_token().unwrap().expose(), "hidden-token");
     }
 
     #[test]

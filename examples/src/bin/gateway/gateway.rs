@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use credfed_core::aws::EnvProvider;
 use credfed_core::{AwsCredentials, CachedProvider, StaticProvider};
 use credfed_sigv4_verify::{Profile, Verifier};
 use credfed_tower::{SignSigV4Layer, StaticKeys, StripCredentials, VerifySigV4Layer};
@@ -46,7 +47,15 @@ impl Upstream {
                 embedded: Some(embedded),
             });
         };
-        let credentials = CachedProvider::new(StaticProvider::new(external.credentials));
+        let credentials = match external.credentials {
+            Some(credentials) => CachedProvider::new(StaticProvider::new(credentials)),
+            None => CachedProvider::new(EnvProvider::new()),
+        };
+        // A credential that is not there is found out now, not with the first request.
+        credentials.get().await.map_err(|error| {
+            let wanted = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment";
+            format!("--upstream needs --upstream-access-key, or {wanted}: {error}")
+        })?;
         Ok(Self { endpoint: external.endpoint, region: external.region, credentials, embedded: None })
     }
 }
