@@ -188,7 +188,9 @@ impl Runtime for AnyExecutor {
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {
-        Box::pin(futures_timer::Delay::new(duration))
+        // The timer adds this to a clock reading, and panics if the sum does not fit.
+        const LONGEST: Duration = Duration::from_secs(86_400 * 365);
+        Box::pin(futures_timer::Delay::new(duration.min(LONGEST)))
     }
 }
 

@@ -27,6 +27,9 @@ use crate::{Expiring, Identity, ProviderError};
 /// In the mandatory window a caller waits until the load is this old, in nanoseconds; then it is served.
 const PATIENCE: u64 = 2_000_000_000;
 
+/// A load that is older than its deadline by this much has no timer left that would end it, in nanoseconds.
+const MARGIN: u64 = 1_000_000_000;
+
 /// Two expiries that differ by no more than this are one, in nanoseconds.
 const SAME_EXPIRY: u64 = 1_000_000_000;
 
@@ -62,15 +65,21 @@ pub(super) enum Landing<C> {
     Lost,
 }
 
+/// What becomes of a wait that reached its limit.
+pub(super) enum Overdue<C> {
+    Answer(Result<Cached<C>, ProviderError>),
+    WaitOn(Duration),
+}
+
 /// What is to be done for one caller.
 pub(super) enum Verdict<C> {
     Serve(Cached<C>),
     /// Poll the load once, for nobody else drives it; then serve.
     Nudge(Cached<C>, Flight<C>),
-    /// Wait for the load; with patience, only so long, for there is a valid credential.
+    /// Wait for the load, but no longer than the limit.
     Wait {
         flight: Flight<C>,
-        patience: Option<Duration>,
+        limit: Duration,
     },
     Fail(ProviderError),
 }
@@ -124,8 +133,12 @@ impl<C: Send + Sync + 'static> Core<C> {
         let now = self.runtime.now();
         let entry = self.snapshot.load_full();
         let phase = phase(entry.as_ref(), now);
-        let quiet = phase == Phase::Advisory && entry.as_ref().is_some_and(|entry| entry.is_quiet(now));
-        if phase != Phase::Fresh && !quiet {
+        let at_rest = match phase {
+            Phase::Fresh => true,
+            Phase::Advisory | Phase::Mandatory => entry.as_ref().is_some_and(|entry| entry.is_quiet(now)),
+            Phase::Expired => false,
+        };
+        if !at_rest {
             self.kick();
         }
         entry.filter(|_| phase != Phase::Expired)
@@ -165,14 +178,14 @@ impl<C: Send + Sync + 'static> Core<C> {
         match (phase, entry, flight) {
             (Phase::Fresh, Some(entry), _) => Verdict::Serve(serve(entry)),
             (Phase::Mandatory, Some(_), Some(flight)) if flight.age(now) < PATIENCE => {
-                let patience = Duration::from_nanos(PATIENCE - flight.age(now));
-                Verdict::Wait { flight, patience: Some(patience) }
+                let limit = Duration::from_nanos(PATIENCE - flight.age(now));
+                Verdict::Wait { flight, limit }
             }
             (Phase::Advisory | Phase::Mandatory, Some(entry), Some(flight)) if flight.tether.is_none() => {
                 Verdict::Nudge(serve(entry), flight)
             }
             (Phase::Advisory | Phase::Mandatory, Some(entry), _) => self.serve_ageing(entry),
-            (_, _, Some(flight)) => Verdict::Wait { flight, patience: None },
+            (_, _, Some(flight)) => Verdict::Wait { limit: self.left(&flight, now), flight },
             (_, entry, None) => match (self.stale(entry, now), error) {
                 (Some(stale), _) => Verdict::Serve(stale),
                 (None, Some(error)) => Verdict::Fail(error),
@@ -190,6 +203,24 @@ impl<C: Send + Sync + 'static> Core<C> {
         match entry {
             Some(entry) if entry.is_valid(now) => Some(serve(entry)),
             entry => self.stale(entry, now),
+        }
+    }
+
+    /// What becomes of a caller whose wait is over its limit while the load is still under way: a fallback, or
+    /// more time, or the end of a load that ought to have ended by itself. A load ends by a timer of the
+    /// runtime that polled it first, and that one may have stopped running.
+    pub(super) fn overdue(&self, flight: &Flight<C>) -> Overdue<C> {
+        if let Some(cached) = self.fallback() {
+            return Overdue::Answer(Ok(cached));
+        }
+        let now = self.runtime.now();
+        let left = self.left(flight, now);
+        if !left.is_zero() {
+            return Overdue::WaitOn(left);
+        }
+        match self.fail(flight.id, too_late(), now) {
+            Landing::Failed(error) => Overdue::Answer(Err(error)),
+            Landing::Loaded(_) | Landing::Lost => Overdue::Answer(Err(too_late())),
         }
     }
 
@@ -259,6 +290,12 @@ impl<C: Send + Sync + 'static> Core<C> {
         }
     }
 
+    /// How long a load may still take, with a margin for its own deadline to come first.
+    fn left(&self, flight: &Flight<C>, now: Now) -> Duration {
+        let limit = nanos(self.load_deadline).saturating_add(MARGIN);
+        Duration::from_nanos(limit.saturating_sub(flight.age(now)))
+    }
+
     /// Whether a task can be spawned for a load, here and now.
     fn drives(&self) -> bool {
         self.mode == Mode::Spawned && self.runtime.can_spawn()
@@ -319,7 +356,7 @@ impl<C: Send + Sync + 'static> Core<C> {
         let now = self.runtime.now();
         match loaded.and_then(|loaded| Arrival::judge(loaded, ticket.started, now)) {
             Ok(arrival) => self.commit(ticket, arrival, now),
-            Err(error) => self.fail(ticket, error, now),
+            Err(error) => self.fail(ticket.id, error, now),
         }
     }
 
@@ -331,9 +368,10 @@ impl<C: Send + Sync + 'static> Core<C> {
             arrival.expires_with(held) && self.source.is_same_dyn(&held.credential, &arrival.credential)
         });
         let lifetime = arrival.lifetime;
+        let ended;
         let (entry, forgotten) = {
             let mut gate = self.gate.lock();
-            gate.flight.take_if(|flight| flight.id == ticket.id);
+            ended = gate.flight.take_if(|flight| flight.id == ticket.id);
             if gate.generation != ticket.base {
                 return Landing::Lost;
             }
@@ -356,30 +394,40 @@ impl<C: Send + Sync + 'static> Core<C> {
                 (entry, (before, gate.rejected.take()))
             }
         };
-        drop(forgotten);
+        drop((ended, forgotten));
         tracing::debug!(generation = entry.generation, lifetime = ?lifetime, "credential loaded");
         self.observe(|observer| observer.refresh_succeeded(&self.identity, lifetime));
         Landing::Loaded(entry)
     }
 
-    fn fail(&self, ticket: &Ticket, error: ProviderError, now: Now) -> Landing<C> {
-        let still_valid = {
+    fn fail(&self, id: u64, error: ProviderError, now: Now) -> Landing<C> {
+        let Ok(still_valid) = self.note_failure(id, &error, now) else { return Landing::Failed(error) };
+        tracing::warn!(kind = ?error.kind(), %error, still_valid = ?still_valid, "no new credential");
+        self.observe(|observer| observer.refresh_failed(&self.identity, &error, still_valid));
+        Landing::Failed(error)
+    }
+
+    /// Takes the load out of the gate and leaves the source alone for a while. Gives the time that a valid
+    /// credential lasts, if there is one; an error if the load had been given up before.
+    fn note_failure(&self, id: u64, error: &ProviderError, now: Now) -> Result<Option<Duration>, GivenUp> {
+        let ended;
+        let remaining = {
             let mut gate = self.gate.lock();
-            if gate.flight.take_if(|flight| flight.id == ticket.id).is_none() {
-                return Landing::Failed(error);
+            ended = gate.flight.take_if(|flight| flight.id == id);
+            if ended.is_none() {
+                return Err(GivenUp);
             }
             let valid = self.snapshot.load_full().filter(|entry| entry.is_valid(now));
             let remaining = valid.as_ref().map(|entry| entry.remaining(now).unwrap_or(Duration::MAX));
-            let until = gate.failed(&error, now, remaining);
+            let until = gate.failed(error, now, remaining);
             if let Some(entry) = valid {
                 entry.keep_quiet_until(until);
                 entry.mark_failing();
             }
             remaining
         };
-        tracing::warn!(kind = ?error.kind(), %error, still_valid = ?still_valid, "no new credential");
-        self.observe(|observer| observer.refresh_failed(&self.identity, &error, still_valid));
-        Landing::Failed(error)
+        drop(ended);
+        Ok(remaining)
     }
 
     #[inline]
@@ -405,12 +453,15 @@ impl<C> Flight<C> {
         now.mono.saturating_sub(self.started)
     }
 
-    /// Whether the task that was to drive it is gone, or nobody drove it for too long.
+    /// Whether it will not land any more: the task that was to drive it is gone, nobody drove it for too long,
+    /// or it ended without having taken itself out of the gate.
     fn is_lost(&self, now: Now, deadline: Duration) -> bool {
-        match &self.tether {
-            Some(tether) => tether.strong_count() == 0,
-            None => self.age(now) > nanos(deadline),
-        }
+        let deadline = nanos(deadline);
+        let adrift = match &self.tether {
+            Some(tether) => tether.strong_count() == 0 || self.age(now) > deadline.saturating_add(MARGIN),
+            None => self.age(now) > deadline,
+        };
+        adrift || self.landing.is_over()
     }
 }
 
@@ -441,6 +492,9 @@ struct Ticket {
     base: u64,
     started: Now,
 }
+
+/// The load had been taken out of the gate before it ended.
+struct GivenUp;
 
 /// A credential that is good for something.
 struct Arrival<C> {
@@ -490,7 +544,7 @@ async fn fly<C: Send + Sync + 'static>(
         let load = AssertUnwindSafe(async {
             match select(source.provide_dyn(), runtime.sleep(deadline)).await {
                 Either::Left((loaded, _)) => loaded,
-                Either::Right(_) => Err(ProviderError::transient("the source did not answer in time")),
+                Either::Right(_) => Err(too_late()),
             }
         });
         let load = pin!(load.catch_unwind());
@@ -508,11 +562,15 @@ async fn fly<C: Send + Sync + 'static>(
         };
         catch_unwind(AssertUnwindSafe(|| core.land(&ticket, loaded))).unwrap_or_else(|_| {
             let error = panicked();
-            core.gate.lock().flight.take_if(|flight| flight.id == ticket.id);
+            let _ = core.note_failure(ticket.id, &error, ticket.started);
             Landing::Failed(error)
         })
     };
     flight.instrument(span).await
+}
+
+fn too_late() -> ProviderError {
+    ProviderError::transient("the source did not answer in time")
 }
 
 fn serve<C>(entry: Arc<Entry<C>>) -> Cached<C> {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use futures::FutureExt;
 
 use crate::ProviderError;
-use crate::cached::flight::{Core, Flight, Landing, Verdict};
+use crate::cached::flight::{Core, Flight, Landing, Overdue, Verdict};
 use crate::cached::slot::Cached;
 use crate::runtime::Sleep;
 
@@ -27,7 +27,7 @@ pub struct Get<C> {
 
 enum State<C> {
     Start,
-    Waiting { flight: Flight<C>, patience: Option<Sleep> },
+    Waiting { flight: Flight<C>, limit: Sleep },
 }
 
 impl<C> Get<C> {
@@ -53,13 +53,13 @@ impl<C: Send + Sync + 'static> Future for Get<C> {
                         Verdict::Nudge(cached, flight) => {
                             return Poll::Ready(Ok(this.nudge(cached, flight, cx)));
                         }
-                        Verdict::Wait { flight, patience } => {
-                            let patience = patience.map(|patience| this.core.sleep(patience));
-                            this.state = State::Waiting { flight, patience };
+                        Verdict::Wait { flight, limit } => {
+                            let limit = this.core.sleep(limit);
+                            this.state = State::Waiting { flight, limit };
                         }
                     }
                 }
-                State::Waiting { flight, patience } => {
+                State::Waiting { flight, limit } => {
                     match flight.poll(cx) {
                         Poll::Ready(Landing::Loaded(entry)) => {
                             if let Some(cached) = this.core.still_current(entry) {
@@ -72,16 +72,16 @@ impl<C: Send + Sync + 'static> Future for Get<C> {
                         }
                         Poll::Ready(Landing::Lost) => {}
                         Poll::Pending => {
-                            if let Some(sleep) = patience {
-                                if sleep.poll_unpin(cx).is_pending() {
-                                    return Poll::Pending;
-                                }
-                                *patience = None;
-                                if let Some(cached) = this.core.fallback() {
-                                    return this.done(Ok(cached));
+                            if limit.poll_unpin(cx).is_pending() {
+                                return Poll::Pending;
+                            }
+                            match this.core.overdue(flight) {
+                                Overdue::Answer(answer) => return this.done(answer),
+                                Overdue::WaitOn(left) => {
+                                    *limit = this.core.sleep(left);
+                                    continue;
                                 }
                             }
-                            return Poll::Pending;
                         }
                     }
                     this.losses += 1;

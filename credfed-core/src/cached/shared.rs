@@ -81,6 +81,12 @@ impl<T: Clone> Shared<T> {
     }
 }
 
+impl<T> Shared<T> {
+    pub(super) fn is_over(&self) -> bool {
+        self.inner.output.get().is_some()
+    }
+}
+
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {
         Self { inner: Arc::clone(&self.inner), place: None }

@@ -221,3 +221,59 @@ fn a_credential_too_short_lived_to_be_served_ends_in_an_error() {
     assert!(provider.try_get().is_none());
     assert_eq!(provider.status().state, State::Expired);
 }
+
+#[test]
+fn a_waiter_does_not_hang_with_a_load_whose_runtime_stands_still() {
+    // The source and its timers live on a runtime that nobody runs any more, though nobody dropped it.
+    let (stopped, source, _) = stage(Act::Hang);
+    #[derive(Debug)]
+    struct Mixed {
+        stopped: VirtualRuntime,
+        running: VirtualRuntime,
+        first: std::sync::atomic::AtomicBool,
+    }
+
+    impl Runtime for Mixed {
+        fn now(&self) -> credfed_core::runtime::Now {
+            self.running.now()
+        }
+
+        fn sleep(&self, duration: Duration) -> credfed_core::runtime::Sleep {
+            let first = self.first.swap(false, std::sync::atomic::Ordering::SeqCst);
+            if first { self.stopped.sleep(duration) } else { self.running.sleep(duration) }
+        }
+
+        fn can_spawn(&self) -> bool {
+            true
+        }
+
+        fn spawn(&self, task: credfed_core::runtime::Task) {
+            self.stopped.spawn(task);
+        }
+    }
+
+    let running = VirtualRuntime::new(SystemTime::UNIX_EPOCH);
+    let runtime = Mixed { stopped: stopped.clone(), running: running.clone(), first: true.into() };
+    let provider = CachedProvider::builder(Arc::clone(&source)).runtime(runtime).build();
+    let mut early = provider.get();
+    assert!(provider.try_get().is_none());
+    stopped.run();
+    assert_eq!(source.calls(), 1, "the load is polled first where time stands still");
+    assert!(poll_once(&mut early).is_pending());
+    running.advance(16 * SECOND);
+    let mut late = provider.get();
+    assert!(running.block_on(early).unwrap().is_err());
+    source.then_always(Act::Give(HOUR));
+    running.advance(SECOND);
+    assert_eq!(poll_once(&mut late).map(|answer| *answer.unwrap()), std::task::Poll::Ready(2));
+}
+
+#[test]
+fn the_handles_go_where_tasks_go() {
+    fn sendable<T: Send + 'static>(_: &T) {}
+    fn shareable<T: Send + Sync + Unpin + Clone + 'static>(_: &T) {}
+    let (runtime, _, provider) = stage(Act::Give(HOUR));
+    shareable(&provider);
+    sendable(&provider.get());
+    shareable(&get(&runtime, &provider).unwrap());
+}
