@@ -20,6 +20,6 @@ pub use payload::PayloadSha256;
 pub use resolve::{KeyRequest, ResolveError, ResolveKey, Resolved, StaticKeys};
 #[cfg(feature = "sign")]
 pub use sign::{SignError, SignSigV4, SignSigV4Layer};
-pub use strip::{StripCredentials, Stripped, strip_credentials};
+pub use strip::{StripCredentials, Stripped, strip_credentials, strip_hop_by_hop};
 #[cfg(feature = "verify")]
 pub use verify::{BodyError, Caller, VerifiedBody, VerifySigV4, VerifySigV4Layer};

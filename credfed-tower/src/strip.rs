@@ -33,6 +33,28 @@ pub fn strip_credentials(parts: &mut Parts) {
     strip_query(parts, presigned);
 }
 
+/// Removes what belongs to one connection (RFC 9110, section 7.6.1), what `Connection` names, and what proxies add, from
+/// the head of a request or of a response.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect();
+    for name in named.iter().chain([&CONNECTION]) {
+        headers.remove(name);
+    }
+    for name in HOP_HEADERS {
+        headers.remove(name);
+    }
+    let forwarded: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with("x-forwarded-")).cloned().collect();
+    for name in forwarded {
+        headers.remove(name);
+    }
+}
+
 /// [`strip_credentials`] as a layer.
 ///
 /// ```
@@ -111,26 +133,6 @@ const HOP_HEADERS: [HeaderName; 13] = [
     HeaderName::from_static("http2-settings"),
     HeaderName::from_static("x-real-ip"),
 ];
-
-fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .collect();
-    for name in named.iter().chain([&CONNECTION]) {
-        headers.remove(name);
-    }
-    for name in HOP_HEADERS {
-        headers.remove(name);
-    }
-    let forwarded: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with("x-forwarded-")).cloned().collect();
-    for name in forwarded {
-        headers.remove(name);
-    }
-}
 
 fn strip_query(parts: &mut Parts, presigned: bool) {
     let Some(query) = parts.uri.query() else { return };

@@ -11,12 +11,11 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use credfed_tower::BodyError;
 use credfed_tower::sign::{SignError, UpstreamBody};
+use credfed_tower::strip_hop_by_hop;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::header::{
-    CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Error as ClientError;
@@ -83,7 +82,7 @@ where
 
 async fn of_upstream(mut response: Response<UpstreamBody<Incoming>>) -> Response<AnswerBody> {
     let status = response.status();
-    remove_hop_by_hop(response.headers_mut());
+    strip_hop_by_hop(response.headers_mut());
     if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         tracing::error!(%status, "the upstream redirects; is it the right one, and its region?");
         return document(StatusCode::BAD_GATEWAY, "BadGateway", "The upstream answered with a redirect.");
@@ -164,24 +163,6 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)>
     chain
 }
 
-/// What belongs to the connection with the upstream (RFC 9110, section 7.6.1).
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .collect();
-    for name in named {
-        headers.remove(name);
-    }
-    for name in [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE] {
-        headers.remove(name);
-    }
-    headers.remove("keep-alive");
-    headers.remove("proxy-connection");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,17 +177,5 @@ mod tests {
         for code in ["AccessDenied", "NoSuchKey", "BadDigest"] {
             assert_eq!(code_about_the_signature(document(code).as_bytes()), None);
         }
-    }
-
-    #[test]
-    fn what_belongs_to_the_connection_goes() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in
-            [("connection", "close, x-private"), ("x-private", "1"), ("keep-alive", "5"), ("etag", "e")]
-        {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        remove_hop_by_hop(&mut headers);
-        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["etag"]);
     }
 }
