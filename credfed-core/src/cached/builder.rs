@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cached::flight::Core;
+use crate::cached::engine::Core;
 use crate::cached::{CachedProvider, Mode, Observer, Windows};
 use crate::provider::DynProvider;
 use crate::runtime::{Runtime, default_runtime};

@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 use futures::FutureExt;
 
 use crate::ProviderError;
-use crate::cached::flight::{Core, Flight, Landing, Overdue, Verdict};
+use crate::cached::engine::{Core, Overdue, Verdict};
+use crate::cached::flight::{Flight, Landing};
 use crate::cached::slot::Cached;
 use crate::runtime::Sleep;
 

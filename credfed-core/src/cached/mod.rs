@@ -70,9 +70,11 @@
 
 mod backoff;
 mod builder;
+mod engine;
 mod flight;
 mod gate;
 mod get;
+mod landing;
 mod modes;
 mod observer;
 mod shared;
@@ -93,7 +95,7 @@ pub use status::{State, Status};
 pub use windows::Windows;
 
 use crate::{Identity, Provider};
-use flight::Core;
+use engine::Core;
 
 /// A source of credentials behind a cache that refreshes ahead of time and calls the source once however many
 /// ask. Cheap to clone; all clones are one cache.

@@ -6,5 +6,6 @@ mod failures;
 mod flights;
 mod invalidation;
 mod real;
+mod rules;
 mod support;
 mod time;

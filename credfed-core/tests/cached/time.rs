@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credfed_core::runtime::Clock;
-use credfed_core::{CachedProvider, Expiring, Identity, provider_fn};
+use credfed_core::{CachedProvider, Expiring, Identity, Secret, provider_fn};
 
 use crate::support::{Act, HOUR, MINUTE, SECOND, get, stage};
 
@@ -76,4 +76,19 @@ fn the_last_moment_is_valid_and_the_next_one_is_not() {
     assert!(provider.try_get().is_some());
     runtime.advance(Duration::from_nanos(1));
     assert!(provider.try_get().is_none());
+}
+
+#[test]
+fn the_very_same_credential_is_served_anew_after_the_wall_clock_was_set_back() {
+    let (runtime, ..) = stage(Act::Hang);
+    let end = runtime.wall() + HOUR;
+    let source = provider_fn(Identity::of("same").finish(), move || async move {
+        Ok(Expiring::at(Secret::new("token"), end))
+    });
+    let provider = CachedProvider::builder(source).runtime(runtime.clone()).build();
+    runtime.block_on(provider.get()).unwrap().unwrap();
+    runtime.clock().rewind(HOUR);
+    runtime.advance(HOUR + SECOND);
+    assert!(provider.try_get().is_none(), "the monotonic clock says that it expired");
+    assert!(runtime.block_on(provider.get()).unwrap().is_ok(), "the server says that it has not");
 }

@@ -1,0 +1,313 @@
+//! The engine: the snapshot, the gate, and the verdict for each caller.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cached::builder::Builder;
+use crate::cached::flight::{Flight, Landing, too_late};
+use crate::cached::gate::{Gate, later};
+use crate::cached::slot::{Cached, Entry, Phase};
+use crate::cached::status::{State, Status};
+use crate::cached::sync::{Lock, Snapshot};
+use crate::cached::{Mode, Observer, Rejection, Windows};
+use crate::provider::DynProvider;
+use crate::runtime::{Now, Runtime, Sleep, nanos};
+use crate::{Identity, ProviderError};
+
+/// In the mandatory window a caller waits until the load is this old, in nanoseconds; then it is served.
+const PATIENCE: u64 = 2_000_000_000;
+
+/// A load that is older than its deadline by this much has no timer left that would end it, in nanoseconds.
+pub(super) const MARGIN: u64 = 1_000_000_000;
+
+/// The engine behind all handles of one cached provider.
+pub(super) struct Core<C> {
+    pub(super) snapshot: Snapshot<Entry<C>>,
+    pub(super) gate: Lock<Gate<C>>,
+    pub(super) source: Arc<dyn DynProvider<C>>,
+    pub(super) identity: Identity,
+    pub(super) runtime: Arc<dyn Runtime>,
+    observer: Option<Arc<dyn Observer>>,
+    pub(super) windows: Windows,
+    mode: Mode,
+    pub(super) load_deadline: Duration,
+    refresh_cooldown: Duration,
+    serve_expired: Duration,
+}
+
+/// What becomes of a wait that reached its limit.
+pub(super) enum Overdue<C> {
+    Answer(Result<Cached<C>, ProviderError>),
+    WaitOn(Duration),
+}
+
+/// What is to be done for one caller.
+pub(super) enum Verdict<C> {
+    Serve(Cached<C>),
+    /// Poll the load once, for nobody else drives it; then serve.
+    Nudge(Cached<C>, Flight<C>),
+    /// Wait for the load, but no longer than the limit.
+    Wait {
+        flight: Flight<C>,
+        limit: Duration,
+    },
+    Fail(ProviderError),
+}
+
+impl<C: Send + Sync + 'static> Core<C> {
+    pub(super) fn new(builder: Builder<C>) -> Self {
+        let digest = builder.identity.digest();
+        let salt = digest.iter().take(8).fold(0_u64, |salt, &byte| (salt << 8) | u64::from(byte));
+        Self {
+            snapshot: Snapshot::empty(),
+            gate: Lock::new(Gate::new(builder.runtime.seed() ^ salt)),
+            source: builder.source,
+            identity: builder.identity,
+            runtime: builder.runtime,
+            observer: builder.observer,
+            windows: builder.windows,
+            mode: builder.mode,
+            load_deadline: builder.load_deadline,
+            refresh_cooldown: builder.refresh_cooldown,
+            serve_expired: builder.serve_expired,
+        }
+    }
+
+    /// The cheapest hit: no lock, no allocation, no reference count.
+    #[inline]
+    pub(super) fn with<R>(self: &Arc<Self>, f: impl FnOnce(&C) -> R) -> Option<R> {
+        let snapshot = self.snapshot.load();
+        if let Some(entry) = snapshot.as_ref()
+            && entry.is_fresh(self.runtime.coarse_now())
+        {
+            self.observe(|observer| observer.hit(&self.identity));
+            return Some(f(&entry.credential));
+        }
+        drop(snapshot);
+        let entry = self.ageing()?;
+        Some(f(&entry.credential))
+    }
+
+    /// A hit that outlives the call.
+    #[inline]
+    pub(super) fn hit(&self) -> Option<Cached<C>> {
+        let snapshot = self.snapshot.load();
+        let entry = snapshot.as_ref().filter(|entry| entry.is_fresh(self.runtime.coarse_now()))?;
+        self.observe(|observer| observer.hit(&self.identity));
+        Some(serve(Arc::clone(entry)))
+    }
+
+    /// What a caller gets who cannot wait and came past the quiet youth of the credential. Starts a load
+    /// where one is due and somebody would drive it.
+    pub(super) fn ageing(self: &Arc<Self>) -> Option<Arc<Entry<C>>> {
+        let now = self.runtime.now();
+        let entry = self.snapshot.load_full();
+        let phase = phase(entry.as_ref(), now);
+        let at_rest = match phase {
+            Phase::Fresh => true,
+            Phase::Advisory | Phase::Mandatory => entry.as_ref().is_some_and(|entry| entry.is_quiet(now)),
+            Phase::Expired => false,
+        };
+        if !at_rest {
+            self.kick();
+        }
+        entry.filter(|_| phase != Phase::Expired)
+    }
+
+    /// What is to be done for a caller who can wait. `losses` counts the loads that were lost under it.
+    pub(super) fn decide(self: &Arc<Self>, losses: u8) -> Verdict<C> {
+        let now = self.runtime.now();
+        if let Some(entry) = self.snapshot.load_full()
+            && entry.phase(now) == Phase::Advisory
+            && entry.is_quiet(now)
+        {
+            return self.serve_ageing(entry);
+        }
+        // A runtime that dropped the task at once would do so again: then the waiters drive alone.
+        let drives = self.drives() && losses < 2;
+        let mut gate = self.gate.lock();
+        let entry = self.snapshot.load_full();
+        let lost = gate.flight.take_if(|flight| flight.is_lost(now, self.load_deadline));
+        let phase = phase(entry.as_ref(), now);
+        let wanted = match phase {
+            Phase::Fresh => false,
+            Phase::Advisory | Phase::Mandatory => !gate.pauses_warm(now),
+            Phase::Expired => gate.pauses_cold(now).is_none(),
+        };
+        let task = if wanted && gate.flight.is_none() { self.launch(&mut gate, now, drives) } else { None };
+        if let (Some(entry), true) = (&entry, task.is_some()) {
+            entry.keep_quiet_until(later(now, self.load_deadline));
+        }
+        let error = gate.pauses_cold(now).cloned();
+        let flight = gate.flight.clone();
+        drop(gate);
+        drop(lost);
+        if let Some(task) = task {
+            self.runtime.spawn(task);
+        }
+        match (phase, entry, flight) {
+            (Phase::Fresh, Some(entry), _) => Verdict::Serve(serve(entry)),
+            (Phase::Mandatory, Some(_), Some(flight)) if flight.age(now) < PATIENCE => {
+                let limit = Duration::from_nanos(PATIENCE - flight.age(now));
+                Verdict::Wait { flight, limit }
+            }
+            (Phase::Advisory | Phase::Mandatory, Some(entry), Some(flight)) if flight.tether.is_none() => {
+                Verdict::Nudge(serve(entry), flight)
+            }
+            (Phase::Advisory | Phase::Mandatory, Some(entry), _) => self.serve_ageing(entry),
+            (_, _, Some(flight)) => Verdict::Wait { limit: self.left(&flight, now), flight },
+            (_, entry, None) => match (self.stale(entry, now), error) {
+                (Some(stale), _) => Verdict::Serve(stale),
+                (None, Some(error)) => Verdict::Fail(error),
+                // The pause ended between the two looks at it, which are one moment: there is always an error.
+                (None, None) => Verdict::Fail(ProviderError::transient("no credential is at hand")),
+            },
+        }
+    }
+
+    /// What to serve after a wait that brought nothing new: a valid credential, or an expired one within the
+    /// bounds of `serve_expired`.
+    pub(super) fn fallback(&self) -> Option<Cached<C>> {
+        let now = self.runtime.now();
+        let entry = self.snapshot.load_full();
+        match entry {
+            Some(entry) if entry.is_valid(now) => Some(serve(entry)),
+            entry => self.stale(entry, now),
+        }
+    }
+
+    /// What becomes of a caller whose wait is over its limit while the load is still under way: a fallback, or
+    /// more time, or the end of a load that ought to have ended by itself. A load ends by a timer of the
+    /// runtime that polled it first, and that one may have stopped running.
+    pub(super) fn overdue(&self, flight: &Flight<C>) -> Overdue<C> {
+        if let Some(cached) = self.fallback() {
+            return Overdue::Answer(Ok(cached));
+        }
+        let now = self.runtime.now();
+        let left = self.left(flight, now);
+        if !left.is_zero() {
+            return Overdue::WaitOn(left);
+        }
+        match self.fail(flight.id, too_late(), now) {
+            Landing::Failed(error) => Overdue::Answer(Err(error)),
+            Landing::Loaded(_) | Landing::Lost => Overdue::Answer(Err(too_late())),
+        }
+    }
+
+    /// What a load brought, unless it expired, was rejected or was replaced before its waiter looked.
+    pub(super) fn still_current(&self, entry: Arc<Entry<C>>) -> Option<Cached<C>> {
+        let current = self.snapshot.load();
+        let is_current = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &entry));
+        (is_current && entry.is_valid(self.runtime.now())).then(|| serve(entry))
+    }
+
+    pub(super) fn sleep(&self, duration: Duration) -> Sleep {
+        self.runtime.sleep(duration)
+    }
+
+    pub(super) fn refresh(self: &Arc<Self>, seen: &Cached<C>) {
+        let now = self.runtime.now();
+        {
+            let mut gate = self.gate.lock();
+            let current = self.snapshot.load();
+            let is_current = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &seen.entry));
+            let is_free = gate.flight.is_none() && now.mono >= gate.refresh_from && !gate.pauses_warm(now);
+            if !is_current || !is_free {
+                return;
+            }
+            gate.refresh_from = later(now, self.refresh_cooldown);
+            seen.entry.hurry();
+        }
+        self.kick();
+    }
+
+    pub(super) fn invalidate(&self, rejected: &Cached<C>, why: Rejection) {
+        let now = self.runtime.now();
+        let forgotten = {
+            let mut gate = self.gate.lock();
+            let is_current =
+                self.snapshot.load().as_ref().is_some_and(|current| Arc::ptr_eq(current, &rejected.entry));
+            if !is_current {
+                return;
+            }
+            gate.rejected(now);
+            (self.snapshot.swap(None), gate.rejected.replace(Arc::clone(&rejected.entry)))
+        };
+        drop(forgotten);
+        tracing::warn!(identity = %self.identity, ?why, "the service rejected the current credential");
+        self.observe(|observer| observer.invalidated(&self.identity, why));
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let now = self.runtime.now();
+        let gate = self.gate.lock();
+        let entry = self.snapshot.load_full();
+        Status {
+            state: match &entry {
+                None => State::Empty,
+                Some(entry) => match entry.phase(now) {
+                    Phase::Fresh => State::Fresh,
+                    Phase::Advisory => State::Advisory,
+                    Phase::Mandatory => State::Mandatory,
+                    Phase::Expired => State::Expired,
+                },
+            },
+            expires_in: entry.and_then(|entry| entry.remaining(now)),
+            generation: gate.generation,
+            refreshing: gate.flight.is_some(),
+            consecutive_failures: gate.failures,
+            last_error: gate.last_error.as_ref().map(ProviderError::kind),
+        }
+    }
+
+    /// How long a load may still take, with a margin for its own deadline to come first.
+    fn left(&self, flight: &Flight<C>, now: Now) -> Duration {
+        let limit = nanos(self.load_deadline).saturating_add(MARGIN);
+        Duration::from_nanos(limit.saturating_sub(flight.age(now)))
+    }
+
+    /// Whether a task can be spawned for a load, here and now.
+    fn drives(&self) -> bool {
+        self.mode == Mode::Spawned && self.runtime.can_spawn()
+    }
+
+    /// Starts a load if one is due and somebody would drive it.
+    fn kick(self: &Arc<Self>) {
+        if self.drives() {
+            drop(self.decide(0));
+        }
+    }
+
+    fn serve_ageing(&self, entry: Arc<Entry<C>>) -> Verdict<C> {
+        if entry.is_failing() {
+            self.observe(|observer| observer.served_while_failing(&self.identity));
+        }
+        Verdict::Serve(serve(entry))
+    }
+
+    fn stale(&self, entry: Option<Arc<Entry<C>>>, now: Now) -> Option<Cached<C>> {
+        let entry = entry.filter(|entry| entry.expired_for(now) < nanos(self.serve_expired))?;
+        Some(Cached { entry, stale: true })
+    }
+
+    #[inline]
+    pub(super) fn observe(&self, tell: impl FnOnce(&dyn Observer)) {
+        if let Some(observer) = &self.observer {
+            tell(observer.as_ref());
+        }
+    }
+}
+
+impl<C> Core<C> {
+    pub(super) fn identity(&self) -> Identity {
+        self.identity
+    }
+}
+
+fn serve<C>(entry: Arc<Entry<C>>) -> Cached<C> {
+    Cached { entry, stale: false }
+}
+
+fn phase<C>(entry: Option<&Arc<Entry<C>>>, now: Now) -> Phase {
+    entry.map_or(Phase::Expired, |entry| entry.phase(now))
+}
