@@ -28,17 +28,21 @@ pub(crate) enum Unclear {
 
 /// The needs of a request: at least one.
 pub(crate) fn of(parts: &Parts) -> Result<Vec<Need>, Unclear> {
-    if parts.headers.keys().any(|name| is_misleading(name.as_str())) {
-        return Err(Unclear::Header);
-    }
     let query = Query::parse(parts.uri.query().unwrap_or_default())?;
     let acting = Acting { headers: &parts.headers, hoisted: &query.hoisted };
+    if acting.names().any(is_misleading) {
+        return Err(Unclear::Header);
+    }
     let mut needs = match Target::parse(parts.uri.path())? {
         Target::Service => of_service(&parts.method, &query)?,
-        Target::Bucket(bucket) => of_bucket(&parts.method, bucket, &query)?,
+        Target::Bucket(bucket) => {
+            let mut needs = of_bucket(&parts.method, &bucket, &query)?;
+            needs.extend(of_headers(&acting, bucket, Extent::Everything)?);
+            needs
+        }
         Target::Object(bucket, key) => {
             let mut needs = of_object(&parts.method, &bucket, &key, &query)?;
-            needs.extend(of_object_headers(&acting, &bucket, &key)?);
+            needs.extend(of_headers(&acting, bucket, Extent::Key(key))?);
             needs
         }
     };
@@ -58,7 +62,7 @@ fn of_service(method: &Method, query: &Query) -> Result<Vec<Need>, Unclear> {
     }
 }
 
-fn of_bucket(method: &Method, bucket: BucketName, query: &Query) -> Result<Vec<Need>, Unclear> {
+fn of_bucket(method: &Method, bucket: &BucketName, query: &Query) -> Result<Vec<Need>, Unclear> {
     const LISTING: [&str; 19] = [
         "continuation-token",
         "delimiter",
@@ -163,17 +167,10 @@ fn of_object(
     Ok(needs)
 }
 
-/// Headers that reach further than the object's own bytes.
-fn of_object_headers(
-    acting: &Acting<'_>,
-    bucket: &BucketName,
-    key: &ObjectKey,
-) -> Result<Option<Need>, Unclear> {
-    let need = |action, extent| Some(Need::In { bucket: bucket.clone(), action, extent });
+/// Headers that reach further than the bytes of the objects that are named.
+fn of_headers(acting: &Acting<'_>, bucket: BucketName, extent: Extent) -> Result<Option<Need>, Unclear> {
     // Unpacks an archive into keys that its own table names.
-    if acting.names().any(|name| name == "x-amz-meta-snowball-auto-extract") {
-        return Ok(need(Action::Administer, Extent::Everything));
-    }
+    let unpacks = acting.names().any(|name| name == "x-amz-meta-snowball-auto-extract");
     let shares = acting.value("x-amz-acl")?.is_some_and(|acl| acl != "private");
     let unlocks = |name: &str| {
         name.starts_with("x-amz-grant-")
@@ -181,8 +178,9 @@ fn of_object_headers(
             || name == "x-amz-bypass-governance-retention"
             || name == "x-amz-mfa"
     };
-    let administers = shares || acting.names().any(unlocks);
-    Ok(administers.then(|| need(Action::Administer, Extent::Key(key.clone()))).flatten())
+    let extent = if unpacks { Extent::Everything } else { extent };
+    let administers = unpacks || shares || acting.names().any(unlocks);
+    Ok(administers.then_some(Need::In { bucket, action: Action::Administer, extent }))
 }
 
 /// `bucket/key`, `/bucket/key`, percent-encoded in part or whole, with `?versionId=…` behind it or not. An access

@@ -233,6 +233,8 @@ fn headers_that_reach_further_need_more() {
     assert_eq!(needs_with("PUT", "/bucket/k", &[("x-amz-acl", "private")]), Ok(vec![key(Write, "k")]));
     let unpacked = needs_with("PUT", "/bucket/k", &[("x-amz-meta-snowball-auto-extract", "true")]);
     assert_eq!(unpacked, Ok(vec![key(Write, "k"), whole(Administer)]));
+    let unlocked = needs_with("POST", "/bucket?delete", &[("x-amz-bypass-governance-retention", "true")]);
+    assert_eq!(unlocked, Ok(vec![whole(Action::Delete), whole(Administer)]));
     for name in ["x-http-method-override", "x-rewrite-url", "x-amz-rename-source", "x-minio-force-delete"] {
         assert_eq!(needs_with("PUT", "/bucket/k", &[(name, "x")]), Err(Unclear::Header), "{name}");
     }
