@@ -135,8 +135,8 @@ pub fn system_time() -> SystemTime {
 
 /// Timers and tasks of the tokio runtime that the caller runs in.
 ///
-/// Outside of tokio it sleeps on a timer thread and spawns nothing. The runtime needs its time driver
-/// (`enable_time`).
+/// Outside of tokio, and on a runtime without a time driver, it sleeps on a timer thread; outside of tokio it
+/// spawns nothing.
 #[cfg(feature = "tokio")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokioRuntime;
@@ -153,13 +153,16 @@ impl Runtime for TokioRuntime {
 
     #[expect(clippy::disallowed_methods, reason = "this is the port")]
     fn sleep(&self, duration: Duration) -> Sleep {
-        use futures::FutureExt;
-        use std::panic::AssertUnwindSafe;
+        use std::panic::{AssertUnwindSafe, catch_unwind};
 
-        match tokio::runtime::Handle::try_current() {
-            // A tokio timer panics once its runtime is gone. A timer that cannot fire counts as fired.
-            Ok(_) => AssertUnwindSafe(tokio::time::sleep(duration)).catch_unwind().map(drop).boxed(),
-            Err(_) => AnyExecutor.sleep(duration),
+        use futures::FutureExt;
+
+        // A tokio timer panics when it is made without a time driver, and when its runtime is gone.
+        let timer = || tokio::runtime::Handle::try_current().ok().map(|_| tokio::time::sleep(duration));
+        match catch_unwind(timer) {
+            // One that cannot fire any more counts as fired.
+            Ok(Some(timer)) => AssertUnwindSafe(timer).catch_unwind().map(drop).boxed(),
+            _ => AnyExecutor.sleep(duration),
         }
     }
 
@@ -272,6 +275,17 @@ mod tests {
         assert_eq!(Now::new(Duration::ZERO, before).wall, 0);
         let end_of_9999 = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
         assert_eq!(Now::new(Duration::MAX, end_of_9999), Now { mono: u64::MAX, wall: u64::MAX });
+    }
+
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn a_tokio_timer_outlives_its_runtime() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let inside = runtime.enter();
+        let timer = TokioRuntime.sleep(Duration::from_secs(3600));
+        drop(inside);
+        drop(runtime);
+        futures::executor::block_on(timer);
     }
 
     #[test]

@@ -72,6 +72,17 @@ fn a_cache_works_outside_of_any_runtime() {
     assert_eq!(provider.with(|number| *number), Some(7));
 }
 
+#[test]
+fn a_runtime_without_a_time_driver_will_do() {
+    let source = provider_fn(Identity::of("yields").finish(), || async {
+        tokio::task::yield_now().await;
+        Ok(Expiring::after(7_u32, Duration::from_secs(3600)))
+    });
+    let provider = CachedProvider::new(source);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert_eq!(*runtime.block_on(provider.get()).unwrap(), 7);
+}
+
 #[expect(clippy::unwrap_used, reason = "only tests call this")]
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
