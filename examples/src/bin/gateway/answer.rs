@@ -113,7 +113,7 @@ fn of_failure(error: &SignError<ClientError>) -> Response<AnswerBody> {
             document(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "ServiceUnavailable",
-                "Please reduce your request rate.",
+                "The gateway has no credential for the upstream.",
             )
         }
         SignError::Unsignable(why) => {

@@ -70,10 +70,7 @@ impl fmt::Display for Upstream {
 }
 
 /// The service that callers meet.
-#[expect(
-    clippy::type_complexity,
-    reason = "a stack of layers has no shorter name, and boxing it would cost one per request"
-)]
+#[expect(clippy::type_complexity, reason = "a stack of layers has no shorter name")]
 pub(crate) fn service(
     upstream: &Upstream,
     region: &Region,

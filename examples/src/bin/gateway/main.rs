@@ -48,9 +48,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(settings: Settings) -> Result<ExitCode, Box<dyn Error>> {
-    let (keys, made) = match &settings.keys {
-        Some(file) => (keys::read(file)?, None),
-        None => (vec![Key::generate()?], Some(())),
+    // First of all, so that no interruption leaves a folder behind.
+    let (stop, hurry) = interrupts()?;
+    let keys = match &settings.keys {
+        Some(file) => keys::read(file)?,
+        None => vec![Key::generate()?],
     };
     let upstream = Upstream::start(settings.upstream, &settings.region).await?;
     let listener = TcpListener::bind(settings.listen)
@@ -61,10 +63,9 @@ async fn run(settings: Settings) -> Result<ExitCode, Box<dyn Error>> {
         tracing::warn!(%address, "other machines can reach this plain HTTP port: put TLS in front of it");
     }
     tracing::info!(%address, %upstream, keys = keys.len(), "the gateway listens; paste the lines below elsewhere");
-    banner::print(io::stdout(), address, &settings.region, made.and(keys.first()))?;
+    let made = keys.first().filter(|_| settings.keys.is_none());
+    banner::print(io::stdout(), address, &settings.region, made)?;
     let service = gateway::service(&upstream, &settings.region, keys)?;
-
-    let (stop, hurry) = interrupts()?;
     serve::serve(listener, service, stop, hurry).await;
     Ok(ExitCode::SUCCESS)
 }
