@@ -47,6 +47,6 @@ pub mod v0_14;
 #[cfg(feature = "v0_14")]
 pub use v0_14::{aws, azure, gcp};
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "v0_14"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

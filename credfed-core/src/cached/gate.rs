@@ -72,11 +72,12 @@ impl<C> Gate<C> {
         self.last_error = Some(error.clone());
         if let Some(remaining) = remaining {
             self.warm_until = later(now, backoff::warm(error, remaining, &mut self.dice));
-            self.cold_until = later(now, backoff::asked_for(error));
+            self.cold_until = self.cold_until.max(later(now, backoff::asked_for(error)));
             self.warm_until
         } else {
             self.cold_failures = self.cold_failures.saturating_add(1);
-            self.cold_until = later(now, backoff::cold(error, self.cold_failures, &mut self.dice));
+            let pause = backoff::cold(error, self.cold_failures, &mut self.dice);
+            self.cold_until = self.cold_until.max(later(now, pause));
             self.cold_until
         }
     }

@@ -109,3 +109,27 @@ fn what_was_rejected_while_its_waiters_slept_is_not_handed_to_them() {
     assert_eq!(*runtime.block_on(sleeper).unwrap().unwrap(), 2);
     assert_eq!(source.calls(), 2);
 }
+
+#[test]
+fn a_load_that_fails_does_not_shorten_the_pause_between_forced_ones() {
+    let (runtime, source, provider) = stage(Act::GiveAgain(7, HOUR));
+    for _ in 0..2 {
+        let cached = get(&runtime, &provider).unwrap();
+        provider.invalidate(&cached, Rejection::Invalid);
+    }
+    // Two in a row: the third load has to wait, and the second refusal came with a refresh under way.
+    assert!(get(&runtime, &provider).is_err());
+    runtime.advance(5 * SECOND);
+    let cached = get(&runtime, &provider).unwrap();
+    source.then_always(Act::Late(SECOND, Box::new(Act::Fail(ProviderError::transient("down")))));
+    provider.refresh(&cached);
+    runtime.run();
+    let calls = source.calls();
+    provider.invalidate(&cached, Rejection::Invalid);
+    runtime.advance(SECOND);
+    for _ in 0..8 {
+        assert!(at_once(&provider).is_some_and(|answer| answer.is_err()));
+        runtime.advance(SECOND);
+    }
+    assert_eq!(source.calls(), calls);
+}

@@ -33,6 +33,54 @@ async fn tasks_on_many_threads_share_one_call() {
     assert_eq!(calls.load(Ordering::SeqCst), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn loads_never_overlap_however_short_the_lifetime() {
+    struct Running(Arc<AtomicU32>);
+
+    impl Drop for Running {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    let (running, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let highest = Arc::clone(&most);
+    let source = provider_fn(Identity::of("short-lived").finish(), move || {
+        let (running, highest) = (Arc::clone(&running), Arc::clone(&highest));
+        async move {
+            highest.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            let _running = Running(running);
+            for _ in 0..3 {
+                tokio::task::yield_now().await;
+            }
+            Ok(Expiring::after((), Duration::from_millis(30)))
+        }
+    });
+    let provider = CachedProvider::new(source);
+    let tasks: Vec<_> = (0..8)
+        .map(|task| {
+            let provider = provider.clone();
+            tokio::spawn(async move {
+                for turn in 0..5_000 {
+                    match (task + turn) % 4 {
+                        0 => drop(provider.try_get()),
+                        1 => drop(provider.with(|()| ())),
+                        2 => drop(provider.get().now_or_never()),
+                        // On a busy machine even a new one may be over before it is looked at.
+                        _ => drop(provider.get().await),
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert!(provider.status().generation >= 1);
+    assert_eq!(most.load(Ordering::SeqCst), 1);
+}
+
 #[test]
 fn a_runtime_that_is_dropped_mid_load_costs_one_more_call() {
     let calls = Arc::new(AtomicU32::new(0));
