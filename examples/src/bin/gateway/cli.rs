@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     )]
     listen: SocketAddr,
 
-    /// The S3 endpoint to forward to, for example https://s3.eu-west-1.amazonaws.com; path-style, no path of its
+    /// The S3 endpoint to forward to, for example `https://s3.eu-west-1.amazonaws.com`; path-style, no path of its
     /// own. Without it an embedded server in a temporary folder, whose content goes when the gateway ends
     #[arg(long, value_name = "URL", env = "GATEWAY_UPSTREAM", hide_env_values = true)]
     upstream: Option<String>,
