@@ -1,4 +1,116 @@
-//! Strict, sans-io verification of AWS Signature Version 4 requests.
+//! Strict, sans-io verification of AWS Signature Version 4 requests: what an AWS SDK signed is accepted,
+//! what anyone changed is refused.
+//!
+//! Nothing here opens a socket, reads a clock or spawns a task. A request's head goes in as
+//! [`http::request::Parts`], the key as a [`ResolvedKey`], the time as an argument; out comes a
+//! [`VerifiedHead`] or the [`Reason`] why not. For servers on tower there is `credfed-tower`, which
+//! joins this crate with a key resolver, an authorizer and the body's stream.
+//!
+//! # Rules of acceptance
+//!
+//! 1. **One carrier**: the Authorization header or a presigned query. Two, or the parts of one spread
+//!    over both, are refused; identity comes from the carrier that was verified.
+//! 2. **Algorithm**: `AWS4-HMAC-SHA256`, byte for byte. Signature version 2 is refused by name.
+//! 3. **Once each**: Host, Authorization, x-amz-date, x-amz-content-sha256, x-amz-security-token and
+//!    [`CREDENTIAL_QUERY_PARAMETERS`], the latter in exact case and unescaped. Other `x-amz-*` headers
+//!    come once too, `x-amz-meta-*` apart. *Hoisted* parameters (another `x-amz-*` in a presigned query)
+//!    are unique after lower-casing and not also a header; see [`SignedRequest::effective_header`].
+//! 4. **Scope**: access key, date, region, service, `aws4_request`, split from the right. The date is
+//!    the request's; region and service are served by this [`Verifier`].
+//! 5. **Freshness**: S3 and STS within 15 minutes both ways, others within 5. The date is
+//!    `YYYYMMDDTHHMMSSZ`, or the Date header where x-amz-date is missing. A presigned request lives
+//!    from its date, less the skew, for 1 to 604800 seconds, and no longer than the session.
+//! 6. **Signed headers**: `host` (or `:authority`), the date that is used, and every `x-amz-*` that is
+//!    there, but for x-amz-content-sha256 in header-signed requests, whose value is signed anyway. A
+//!    signed header is there as a header. Names are tokens, none empty, none twice. Connection names
+//!    none of them.
+//! 7. **Session token**: covered by the signature, in its carrier. A static key comes without one, a
+//!    temporary key with one.
+//! 8. **One canonicalisation** per [`Profile`], never several: S3 decodes and encodes the path segment
+//!    by segment; others encode the wire once more. Where signers normalise, a path that is not normal
+//!    is refused. Broken escapes, encoded NULs and other forms of the target are refused. A raw `+` in a
+//!    query is a blank, as AWS's signers read it.
+//! 9. **What was verified is what is on the wire**: path and query are not rewritten here; what carried
+//!    the credentials is told by [`query`](mod@query).
+//! 10. **Payload modes** are a closed set: SHA-256 in hex or base64, `UNSIGNED-PAYLOAD` by policy, none
+//!     at all as the profile has it. Streaming modes are answered with 501.
+//! 11. **Body**: [`BodyCheck`] hashes it as it comes. Hold back the last byte until it has passed.
+//! 12. **Comparison** in constant time over 32 raw bytes. An unknown key costs a derivation. With
+//!     [`uniform_errors`](VerifierBuilder::uniform_errors) all failures that depend on the key look and
+//!     cost alike.
+//! 13. **Nothing leaks**: neither secrets nor tokens nor signatures, computed or sent, are in any
+//!     `Debug`, `Display` or answer.
+//! 14. **Evidence**: only a verifier makes a [`VerifiedHead`].
+//! 15. **[`Limits`]** hold before any cryptography.
+//!
+//! # What it assumes
+//!
+//! The HTTP server decides where a request ends: run one that refuses conflicting lengths, and give the
+//! inner service the bytes that it read. The clock is right to within the skew. Whoever resolves keys
+//! checks that session token and access key belong together. Forwarded hosts are not believed: Host (or
+//! `:authority`) is covered as it was received.
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::{Duration, UNIX_EPOCH};
+//!
+//! use credfed_sigv4_verify::{KeyKind, Reason, ResolvedKey, Verifier};
+//! # use hmac::{Hmac, KeyInit, Mac};
+//! # use sha2::{Digest, Sha256};
+//! # fn hmac(key: &[u8], message: &str) -> Vec<u8> {
+//! #     let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+//! #     mac.update(message.as_bytes());
+//! #     mac.finalize().into_bytes().to_vec()
+//! # }
+//! # fn hex(bytes: &[u8]) -> String {
+//! #     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+//! # }
+//! # fn signature(secret: &str, canonical_request: &str) -> String {
+//! #     let hash = hex(&Sha256::digest(canonical_request));
+//! #     let scope = "20150830/eu-west-1/s3/aws4_request";
+//! #     let string_to_sign = format!("AWS4-HMAC-SHA256\n20150830T123600Z\n{scope}\n{hash}");
+//! #     let key = scope.split('/').fold(format!("AWS4{secret}").into_bytes(), |key, part| hmac(&key, part));
+//! #     hex(&hmac(&key, &string_to_sign))
+//! # }
+//! let verifier = Verifier::builder().region("eu-west-1").build()?;
+//! let key = ResolvedKey::new("secret", KeyKind::Static, 1);
+//! let now = UNIX_EPOCH + Duration::from_secs(1_440_938_160);
+//!
+//! // Signed by the client: `signature` is an HMAC over the canonical request.
+//! let signature = signature("secret", "GET\n/bucket/key\n\nhost:example.com\n\
+//!     x-amz-content-sha256:UNSIGNED-PAYLOAD\nx-amz-date:20150830T123600Z\n\n\
+//!     host;x-amz-content-sha256;x-amz-date\nUNSIGNED-PAYLOAD");
+//! let request = |path: &str| {
+//!     http::Request::get(path)
+//!         .header("host", "example.com")
+//!         .header("x-amz-date", "20150830T123600Z")
+//!         .header("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
+//!         .header("authorization", format!(
+//!             "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/eu-west-1/s3/aws4_request, \
+//!              SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={signature}"
+//!         ))
+//!         .body(())
+//!         .map(|request| request.into_parts().0)
+//! };
+//!
+//! let parts = request("/bucket/key")?;
+//! let signed = verifier.parse(&parts)?;
+//! assert_eq!(signed.access_key(), "AKIDEXAMPLE");
+//! let head = verifier.verify(&signed, Some(&key), now)?;
+//! head.into_body_check().finish()?;
+//!
+//! // The same signature does not open another object.
+//! let parts = request("/bucket/other")?;
+//! let refused = verifier.verify(&verifier.parse(&parts)?, Some(&key), now);
+//! assert_eq!(refused.unwrap_err(), Reason::SignatureMismatch);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Where to look
+//!
+//! [`Verifier`] (and its builder), [`SignedRequest`] for what a client claims, [`Reason`] for refusals
+//! and what to answer, [`danger`] for the knobs that loosen a rule.
 
 mod authorization;
 mod cache;
@@ -29,3 +141,8 @@ pub use request::{Carrier, SignedRequest};
 pub use scope::Scope;
 pub use verified::VerifiedHead;
 pub use verifier::{BuildError, Verifier, VerifierBuilder};
+
+/// The README's snippets compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

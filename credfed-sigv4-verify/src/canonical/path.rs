@@ -46,9 +46,11 @@ fn write_decoded_and_encoded(out: &mut Vec<u8>, path: &str) {
 pub(crate) fn is_normal(path: &str) -> bool {
     let bytes = path.as_bytes();
     // Each slash is judged by the two or three bytes that follow it.
-    memchr::memchr_iter(b'/', bytes).all(|at| match &bytes[at + 1..] {
-        [b'/', ..] | [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..] => false,
-        _ => true,
+    !memchr::memchr_iter(b'/', bytes).any(|at| {
+        matches!(
+            &bytes[at + 1..],
+            [b'/', ..] | [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..]
+        )
     })
 }
 

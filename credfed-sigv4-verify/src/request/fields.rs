@@ -92,12 +92,12 @@ impl<'a> Fields<'a> {
 
     /// The date of a header-signed request: x-amz-date, or the Date header where that is missing.
     pub(super) fn date(&self) -> Result<Date, Reason> {
-        let malformed = Reason::Malformed(Carrier::Header, Malformed::Date);
+        let malformed = || Reason::Malformed(Carrier::Header, Malformed::Date);
         match (self.amz_date, self.date) {
-            (Some(value), _) => Date::basic(value).ok_or_else(|| malformed),
-            (None, Some((value, true))) => Date::header(value).ok_or_else(|| malformed),
+            (Some(value), _) => Date::basic(value).ok_or_else(malformed),
+            (None, Some((value, true))) => Date::header(value).ok_or_else(malformed),
             (None, Some((_, false))) => Err(Reason::UnsignedHeaders(vec!["date".into()])),
-            (None, None) => Err(malformed),
+            (None, None) => Err(malformed()),
         }
     }
 
@@ -144,17 +144,17 @@ impl<'a> Fields<'a> {
         list: &[u8],
         unsigned: &mut Unsigned,
     ) -> Result<(), Reason> {
-        let malformed = Reason::MalformedRequest(Malformed::Host);
+        const MALFORMED: Reason = Reason::MalformedRequest(Malformed::Host);
         let authority = parts.uri.authority();
         if authority.is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err(malformed);
+            return Err(MALFORMED);
         }
         let host = match (host, authority) {
-            (Some(host), _) if host.is_empty() => return Err(malformed),
-            (Some(host), Some(authority)) if !is_same_host(host, authority, parts) => return Err(malformed),
+            (Some([]), _) => return Err(MALFORMED),
+            (Some(host), Some(authority)) if !is_same_host(host, authority, parts) => return Err(MALFORMED),
             (Some(host), _) => host,
             (None, Some(authority)) => authority.as_str().as_bytes(),
-            (None, None) => return Err(malformed),
+            (None, None) => return Err(MALFORMED),
         };
         let mut covered = false;
         if let Some(slot) = signed.find(list, "host") {
