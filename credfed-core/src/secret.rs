@@ -3,7 +3,7 @@
 use std::fmt;
 
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// A piece of secret text: a secret access key, a session token, a bearer token.
 ///
@@ -58,6 +58,9 @@ impl PartialEq for Secret {
 
 impl Eq for Secret {}
 
+/// The one field wipes itself.
+impl ZeroizeOnDrop for Secret {}
+
 impl From<String> for Secret {
     fn from(text: String) -> Self {
         Self::new(text)
@@ -92,7 +95,9 @@ mod tests {
     }
 
     #[test]
-    fn wiping_clears_the_text() {
+    fn wiping_clears_the_text_and_dropping_wipes() {
+        fn wipes_on_drop<T: ZeroizeOnDrop>(_: &T) {}
+        wipes_on_drop(&Secret::new("a").0);
         let mut secret = Secret::new("canary-4711");
         secret.0.zeroize();
         assert!(secret.is_empty());

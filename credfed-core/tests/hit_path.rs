@@ -30,10 +30,14 @@ fn a_hit_allocates_nothing() {
         assert_eq!(*cached.derive(|keys| keys.access_key_id().len()), 4);
     };
     round(&provider);
-    let region = Region::new(ALLOCATOR);
-    for _ in 0..1_000 {
-        round(&provider);
-    }
-    let change = region.change();
-    assert_eq!((change.allocations, change.reallocations, change.deallocations), (0, 0, 0));
+    // Other threads of the process may allocate at any moment. What a hit allocates shows every time.
+    let least = (0..20)
+        .map(|_| {
+            let region = Region::new(ALLOCATOR);
+            (0..1_000).for_each(|_| round(&provider));
+            let change = region.change();
+            change.allocations + change.reallocations + change.deallocations
+        })
+        .min();
+    assert_eq!(least, Some(0));
 }

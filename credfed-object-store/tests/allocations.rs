@@ -19,14 +19,17 @@ fn a_hit_allocates_once_and_converts_once_per_generation() {
     });
     let credentials = credfed_object_store::aws(CachedProvider::new(source));
     let first = futures::executor::block_on(credentials.get_credential()).unwrap();
-    let region = Region::new(ALLOCATOR);
-    for _ in 0..1_000 {
-        let mut call = credentials.get_credential();
-        let Poll::Ready(Ok(again)) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
-            panic!("not a hit")
-        };
-        assert!(Arc::ptr_eq(&first, &again));
-    }
-    let change = region.change();
-    assert_eq!((change.allocations, change.reallocations), (1_000, 0));
+    let thousand = || {
+        let region = Region::new(ALLOCATOR);
+        for _ in 0..1_000 {
+            let mut call = credentials.get_credential();
+            let answer = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            let Poll::Ready(Ok(again)) = answer else { panic!("not a hit") };
+            assert!(Arc::ptr_eq(&first, &again));
+        }
+        let change = region.change();
+        change.allocations + change.reallocations
+    };
+    // Other threads of the process may allocate at any moment. What a hit allocates shows every time.
+    assert_eq!((0..20).map(|_| thousand()).min(), Some(1_000));
 }

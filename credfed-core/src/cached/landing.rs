@@ -50,7 +50,8 @@ impl<C: Send + Sync + 'static> Core<C> {
             };
             gate.succeeded(now, recurred);
             if let Some(held) = held.as_ref().filter(is_current) {
-                let pause = held.remaining(now).map_or(Duration::ZERO, |remaining| remaining / 10);
+                let hint = arrival.hint.unwrap_or_default();
+                let pause = held.remaining(now).map_or(hint, |remaining| remaining / 10);
                 let again = later(now, pause.max(Duration::from_secs(5)));
                 gate.ask_again_at(again);
                 held.calm();

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// What never expires is not asked for more often than this, whatever its source hints.
+const SHORTEST_HINT: Duration = Duration::from_secs(5);
+
 /// How long before expiry a refresh begins.
 ///
 /// | lifetime at fetch | advisory window | mandatory window |
@@ -42,7 +45,8 @@ impl Windows {
     /// where in the first half of the advisory window it starts.
     pub(super) fn plan(&self, lifetime: Option<Duration>, hint: Option<Duration>, spread: f64) -> Plan {
         let Some(lifetime) = lifetime else {
-            return Plan { advisory: hint, mandatory: None, expiry: None };
+            let advisory = hint.map(|hint| hint.max(SHORTEST_HINT));
+            return Plan { advisory, mandatory: None, expiry: None };
         };
         let advisory = match hint {
             Some(hint) => lifetime.saturating_sub(hint),
@@ -110,6 +114,7 @@ mod tests {
         assert_eq!(Windows::default().plan(secs(3_600), secs(3_000), 0.0).advisory, secs(3_000));
         assert_eq!(Windows::default().plan(secs(3_600), secs(1), 0.0).advisory, secs(1_800));
         assert_eq!(Windows::default().plan(None, secs(300), 0.9).advisory, secs(300));
+        assert_eq!(Windows::default().plan(None, secs(0), 0.9).advisory, secs(5));
     }
 
     proptest! {

@@ -236,3 +236,28 @@ fn refresh_of_what_comes_back_the_same_returns_to_rest() {
     assert_eq!(provider.status().state, State::Fresh);
     assert_eq!((provider.status().generation, source.calls()), (1, 2));
 }
+
+#[test]
+fn what_never_expires_is_refreshed_by_its_hint_and_no_more_often() {
+    let (runtime, ..) = stage(Act::Hang);
+    let calls = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    for (hint, least, most) in [(300, 12, 13), (0, 600, 721)] {
+        for same in [true, false] {
+            calls.store(0, std::sync::atomic::Ordering::SeqCst);
+            let counter = Arc::clone(&calls);
+            let source = credfed_core::provider_fn(credfed_core::Identity::of("keys").finish(), move || {
+                let call = counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                let text = if same { String::from("same") } else { call.to_string() };
+                let keys = credfed_core::Expiring::never(credfed_core::Secret::new(text));
+                async move { Ok(keys.refresh_hint(Duration::from_secs(hint))) }
+            });
+            let provider = CachedProvider::builder(source).runtime(runtime.clone()).build();
+            for _ in 0..3_600 {
+                runtime.block_on(provider.get()).unwrap().unwrap();
+                runtime.advance(SECOND);
+            }
+            let calls = calls.load(std::sync::atomic::Ordering::SeqCst);
+            assert!((least..=most).contains(&calls), "hint {hint} s, same {same}: {calls} calls in an hour");
+        }
+    }
+}

@@ -84,6 +84,19 @@ fn an_abandoned_load_older_than_its_deadline_is_discarded() {
 }
 
 #[test]
+fn a_load_that_was_given_up_does_not_replace_a_newer_one() {
+    let (runtime, source, _) = stage(Act::Give(HOUR));
+    source.next(Act::Late(14 * SECOND, Box::new(Act::Give(HOUR))));
+    let provider = inline(&runtime, &source);
+    let mut old = provider.get();
+    assert!(poll_once(&mut old).is_pending());
+    runtime.advance(16 * SECOND);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 2);
+    assert_eq!(*old.now_or_never().unwrap().unwrap(), 2);
+    assert_eq!((provider.status().generation, source.calls()), (1, 2));
+}
+
+#[test]
 fn without_a_spawner_an_advisory_caller_moves_the_load_on_and_is_served_at_once() {
     let (runtime, source, provider) = stage(Act::Give(HOUR));
     let runtime = runtime.with_spawner(false);
