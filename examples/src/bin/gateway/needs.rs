@@ -333,4 +333,6 @@ impl fmt::Display for Unclear {
 }
 
 #[cfg(test)]
+mod against_s3s;
+#[cfg(test)]
 mod tests;
