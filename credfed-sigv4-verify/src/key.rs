@@ -30,6 +30,9 @@ pub struct ResolvedKey {
     not_after: Option<SystemTime>,
 }
 
+/// What the derivation puts before a secret.
+const PREFIX: &[u8] = b"AWS4";
+
 struct Inner {
     /// `AWS4` and the secret, as the derivation wants it.
     prefixed: Zeroizing<Vec<u8>>,
@@ -41,11 +44,11 @@ struct Inner {
 
 impl ResolvedKey {
     /// A secret access key. `generation` is part of what a derived key is cached under: give a rotated
-    /// or revoked secret another one.
+    /// or revoked secret another one. An empty secret is nobody's: it verifies nothing.
     pub fn new(secret: impl Into<String>, kind: KeyKind, generation: u64) -> Self {
         let secret = Zeroizing::new(secret.into());
-        let mut prefixed = Zeroizing::new(Vec::with_capacity(4 + secret.len()));
-        prefixed.extend_from_slice(b"AWS4");
+        let mut prefixed = Zeroizing::new(Vec::with_capacity(PREFIX.len() + secret.len()));
+        prefixed.extend_from_slice(PREFIX);
         prefixed.extend_from_slice(secret.as_bytes());
         let tag = process_hasher().hash_one(prefixed.as_slice());
         Self { inner: Arc::new(Inner { prefixed, tag, kind, generation }), not_after: None }
@@ -67,6 +70,11 @@ impl ResolvedKey {
     /// The generation given at construction.
     pub fn generation(&self) -> u64 {
         self.inner.generation
+    }
+
+    /// Whether there is a secret at all. Without one anybody could sign.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.inner.prefixed.len() > PREFIX.len()
     }
 
     pub(crate) fn tag(&self) -> u64 {
@@ -112,8 +120,10 @@ impl SigningKey {
         Self::derive(b"AWS4no one has this secret, it is never valid", scope)
     }
 
-    pub(crate) fn sign(&self, string_to_sign: &[u8]) -> Computed {
-        let mut mac = self.0.clone();
+    /// Consumes the key: a clone is 150 bytes to copy and to wipe, and one is made already where a key
+    /// is kept.
+    pub(crate) fn sign(self, string_to_sign: &[u8]) -> Computed {
+        let mut mac = self.0;
         mac.update(string_to_sign);
         Computed::new(&Zeroizing::new(mac.finalize().into_bytes().into()))
     }

@@ -113,6 +113,7 @@ impl<'a> SignedRequest<'a> {
         if !query.is_empty() {
             query::split(&mut work.pairs, query, limits)?;
         }
+        let query_verbatim = query.is_empty() || query::is_verbatim(&work.pairs, &mut work.escapes, query)?;
 
         let presigned = authorization::presigned::is_present(&work.pairs);
         let (carrier, authorization, date_and_expires, query_token) = match (header_value, presigned) {
@@ -122,7 +123,7 @@ impl<'a> SignedRequest<'a> {
                 (Carrier::Header, authorization, None, None)
             }
             (None, true) => {
-                let read = authorization::presigned::parse(query, &mut work)?;
+                let read = authorization::presigned::parse(query, query_verbatim, &mut work)?;
                 (Carrier::Presigned, read.authorization, Some((read.date, read.expires)), read.token)
             }
             (None, false) => return Err(no_carrier(&work, query)),
@@ -159,7 +160,6 @@ impl<'a> SignedRequest<'a> {
         };
         let payload = payload_mode(payload_line.as_ref().map(|line| line.bytes(&work)), carrier, &rules)?;
 
-        let query_verbatim = query.is_empty() || query::is_verbatim(&work.pairs, query)?;
         if query_verbatim {
             query::sort(&mut work.pairs, query);
         }

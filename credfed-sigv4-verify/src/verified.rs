@@ -27,7 +27,8 @@ pub struct VerifiedHead {
     signed_at: SystemTime,
     key_kind: KeyKind,
     payload_check: PayloadCheck,
-    body_check: BodyCheck,
+    /// The hash that the body has to have, where that is still open.
+    signed_sha256: Option<[u8; 32]>,
 }
 
 impl VerifiedHead {
@@ -36,9 +37,9 @@ impl VerifiedHead {
         signed_at: SystemTime,
         key_kind: KeyKind,
         payload_check: PayloadCheck,
-        body_check: BodyCheck,
+        signed_sha256: Option<[u8; 32]>,
     ) -> Self {
-        Self { carrier, signed_at, key_kind, payload_check, body_check }
+        Self { carrier, signed_at, key_kind, payload_check, signed_sha256 }
     }
 
     /// Where the signature stood.
@@ -63,6 +64,9 @@ impl VerifiedHead {
 
     /// The check that the body has to pass.
     pub fn into_body_check(self) -> BodyCheck {
-        self.body_check
+        match self.signed_sha256 {
+            Some(signed) => BodyCheck::sha256(signed),
+            None => BodyCheck::closed(),
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::canonical;
 use crate::error::Reason;
 use crate::key::{ResolvedKey, SigningKey};
 use crate::limits::Limits;
-use crate::payload::{BodyCheck, PayloadCheck, PayloadMode};
+use crate::payload::{PayloadCheck, PayloadMode};
 use crate::profile::{Profile, Protocol};
 use crate::request::{Carrier, Rules, SignedRequest};
 use crate::signature::{self, Computed};
@@ -146,21 +146,19 @@ impl Verifier {
         self.check_freshness(request, now)?;
 
         let hex;
-        let (line, payload_check, body_check) = match (request.payload_mode(), body_sha256) {
+        let (line, payload_check, open) = match (request.payload_mode(), body_sha256) {
             (PayloadMode::BodyHash, None) => return Err(Reason::BodyHashRequired),
             (PayloadMode::BodyHash, Some(actual)) => {
                 hex = signature::encode_hex(&actual);
-                (hex.as_slice(), PayloadCheck::Compared, BodyCheck::closed())
+                (hex.as_slice(), PayloadCheck::Compared, None)
             }
-            (PayloadMode::Unsigned, _) => {
-                (b"UNSIGNED-PAYLOAD".as_slice(), PayloadCheck::Unsigned, BodyCheck::closed())
-            }
+            (PayloadMode::Unsigned, _) => (b"UNSIGNED-PAYLOAD".as_slice(), PayloadCheck::Unsigned, None),
             (PayloadMode::Sha256(signed), body) => {
                 // The line is there whenever the mode says so.
                 let line = request.payload_line().ok_or(Reason::InvalidPayloadMode)?;
                 match body {
-                    None => (line, PayloadCheck::Sha256, BodyCheck::sha256(signed)),
-                    Some(_) => (line, PayloadCheck::Compared, BodyCheck::closed()),
+                    None => (line, PayloadCheck::Sha256, Some(signed)),
+                    Some(_) => (line, PayloadCheck::Compared, None),
                 }
             }
         };
@@ -174,7 +172,7 @@ impl Verifier {
                     request.date.to_system_time(),
                     key.kind(),
                     payload_check,
-                    body_check,
+                    open,
                 )),
             })
     }
@@ -188,21 +186,25 @@ impl Verifier {
         now: SystemTime,
     ) -> Result<&'k ResolvedKey, Reason> {
         let credential = request.credential_bytes();
-        let Some(key) = key else {
+        let Some(key) = key.filter(|key| key.is_usable()) else {
             self.pay_for_dummy(request, string_to_sign);
             return Err(Reason::UnknownKey);
         };
-        let cached = self.cache.get(credential, key);
-        let warm = cached.is_some();
-        let signing = cached.unwrap_or_else(|| key.derive(request.scope()));
+        let (signing, derived) = match self.cache.get(credential, key) {
+            Some(signing) => (signing, None),
+            None => {
+                let derived = key.derive(request.scope());
+                (derived.clone(), Some(derived))
+            }
+        };
         if !bool::from(signing.sign(string_to_sign.as_bytes()).matches(&request.signature)) {
-            if warm && self.uniform_errors {
+            if derived.is_none() && self.uniform_errors {
                 self.pay_for_dummy(request, string_to_sign);
             }
             return Err(Reason::SignatureMismatch);
         }
-        if !warm {
-            self.cache.insert(credential, key, signing);
+        if let Some(derived) = derived {
+            self.cache.insert(credential, key, derived);
         }
         check_token(request, key)?;
         if key.is_over(now) {

@@ -224,6 +224,9 @@ fn the_date_header_stands_in_for_x_amz_date() {
         let expected = Reason::Malformed(Carrier::Header, Malformed::Date);
         assert_eq!(refused(&request.parts()), expected, "{value}");
     }
+    let request = plain().without("x-amz-date").header("date", "Sun, 30 Aug 2015 12:36:00 GMT");
+    let twice = support::with_header(request.parts(), "date", "Sun, 30 Aug 2015 12:36:00 GMT");
+    assert_eq!(refused(&twice), Reason::MalformedRequest(Malformed::RepeatedHeader));
     // Beside x-amz-date it has no say.
     let request = plain().header("date", "Mon, 31 Aug 2015 23:59:59 GMT");
     support::accept(&s3(), &request.parts(), &static_key());

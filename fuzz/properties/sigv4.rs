@@ -56,6 +56,7 @@ pub(crate) fn sign_then_verify(data: &[u8]) {
     signer.token = (!token.is_empty()).then_some(token);
 
     let normalizes = matches!(signer.profile, Profile::Sts | Profile::General { normalize: true });
+    let path = format!("/{path}");
     let is_normal = !path.contains("//") && !path.split('/').any(|segment| segment == "." || segment == "..");
     // A parameter of the closed list is one carrier too many; another x-amz-* is hoisted, once.
     let amazon =
@@ -63,7 +64,7 @@ pub(crate) fn sign_then_verify(data: &[u8]) {
     if (normalizes && !is_normal) || amazon || path.contains("%00") || query.contains("%00") {
         return;
     }
-    let mut builder = http::Request::get(format!("https://example.com/{path}?{query}"));
+    let mut builder = http::Request::get(format!("https://example.com{path}?{query}"));
     for line in lines {
         if let Some((name, value)) = line.split_once(':')
             && is_signed_alike(name, value)

@@ -23,14 +23,15 @@ pub(crate) struct Presigned<'a> {
     pub(crate) token: Option<Text<'a>>,
 }
 
-/// Reads the credential parameters of `query`, whose pairs `work` holds.
-pub(crate) fn parse<'a>(query: &'a [u8], work: &mut Work) -> Result<Presigned<'a>, Reason> {
-    let mut values = [None::<&'a [u8]>; 8];
+/// Reads the credential parameters of `query`, whose pairs `work` holds, and where it is `verbatim` the
+/// places of its escapes.
+pub(crate) fn parse<'a>(query: &'a [u8], verbatim: bool, work: &mut Work) -> Result<Presigned<'a>, Reason> {
+    let mut values = [None::<Pair>; 8];
     for pair in &work.pairs {
         match pair.kind {
             Kind::Credential(index) => {
                 let slot = values.get_mut(usize::from(index)).ok_or_else(|| malformed(Malformed::Grammar))?;
-                if slot.replace(pair.value(query)).is_some() {
+                if slot.replace(*pair).is_some() {
                     return Err(malformed(Malformed::DuplicateOrVariant));
                 }
             }
@@ -39,7 +40,9 @@ pub(crate) fn parse<'a>(query: &'a [u8], work: &mut Work) -> Result<Presigned<'a
         }
     }
     let value = |index: u8| values.get(usize::from(index)).copied().flatten();
-    let needed = |index: u8| value(index).ok_or_else(|| malformed(Malformed::Grammar));
+    let needed_pair = |index: u8| value(index).ok_or_else(|| malformed(Malformed::Grammar));
+    let needed = |index: u8| needed_pair(index).map(|pair| pair.value(query));
+    let source = Source { query, verbatim };
 
     if needed(index::ALGORITHM)? != ALGORITHM {
         return Err(Reason::UnsupportedAlgorithm(Carrier::Presigned));
@@ -52,13 +55,14 @@ pub(crate) fn parse<'a>(query: &'a [u8], work: &mut Work) -> Result<Presigned<'a
     let expires = expires(needed(index::EXPIRES)?).ok_or_else(|| malformed(Malformed::Expires))?;
     let signature =
         Signature::from_hex(needed(index::SIGNATURE)?).ok_or_else(|| malformed(Malformed::Signature))?;
-    let credential_text = decoded(needed(index::CREDENTIAL)?, work, Malformed::Credential)?;
+    let credential_text = source.decoded(&needed_pair(index::CREDENTIAL)?, work, Malformed::Credential)?;
     let credential =
         Credential::parse(credential_text.bytes(work)).ok_or_else(|| malformed(Malformed::Credential))?;
-    let signed_headers = decoded(needed(index::SIGNED_HEADERS)?, work, Malformed::SignedHeaders)?;
+    let signed_headers =
+        source.decoded(&needed_pair(index::SIGNED_HEADERS)?, work, Malformed::SignedHeaders)?;
     let signed_headers = lowered(signed_headers, work);
     let token = match value(index::SECURITY_TOKEN) {
-        Some(value) => Some(decoded(value, work, Malformed::Token)?),
+        Some(pair) => Some(source.decoded(&pair, work, Malformed::Token)?),
         None => None,
     };
     Ok(Presigned {
@@ -85,11 +89,30 @@ fn expires(text: &[u8]) -> Option<u32> {
     (seconds <= LONGEST).then_some(seconds)
 }
 
-fn decoded<'a>(value: &'a [u8], work: &mut Work, part: Malformed) -> Result<Text<'a>, Reason> {
-    if !value.iter().any(|byte| matches!(byte, b'%' | b'+')) {
-        return Ok(Text::Wire(value));
+/// A query whose values are to be decoded.
+struct Source<'a> {
+    query: &'a [u8],
+    verbatim: bool,
+}
+
+impl<'a> Source<'a> {
+    fn decoded(&self, pair: &Pair, work: &mut Work, part: Malformed) -> Result<Text<'a>, Reason> {
+        let value = pair.value(self.query);
+        let decoded = if self.verbatim {
+            let start = pair.value_start();
+            let from = work.escapes.partition_point(|&at| (at as usize) < start);
+            let to = work.escapes.partition_point(|&at| (at as usize) < start + value.len());
+            if from == to {
+                return Ok(Text::Wire(value));
+            }
+            work.decode_escapes(from..to, |decoded, escapes| {
+                percent::decode_strict(decoded, value, start, escapes)
+            })
+        } else {
+            work.decode_with(|decoded| percent::decode(decoded, value, Plus::Space))
+        };
+        decoded.ok_or_else(|| malformed(part))
     }
-    work.decode_with(|decoded| percent::decode(decoded, value, Plus::Space)).ok_or_else(|| malformed(part))
 }
 
 fn lowered<'a>(list: Text<'a>, work: &mut Work) -> Text<'a> {

@@ -21,7 +21,9 @@ pub(crate) fn write(out: &mut Vec<u8>, path: &str, profile: Profile) {
     let bytes = path.as_bytes();
     match profile {
         // What is encoded already would come out of decoding and encoding as it is.
-        Profile::S3 if percent::is_encoded(bytes, |byte| byte == b'/') => out.extend_from_slice(bytes),
+        Profile::S3 if percent::is_encoded(bytes, |byte| byte == b'/', &mut Vec::new()) => {
+            out.extend_from_slice(bytes)
+        }
         Profile::S3 => write_decoded_and_encoded(out, path),
         Profile::Sts | Profile::General { .. } => percent::encode(out, bytes, true),
     }

@@ -57,14 +57,55 @@ pub(crate) fn escapes_are_whole(bytes: &[u8]) -> bool {
 
 /// Whether `bytes` consist of unreserved characters, well-formed escapes and bytes that are `extra`
 /// only, the escapes in upper case and of characters that need one: encoding what they decode to
-/// would give them back.
+/// would give them back. Leaves in `escapes` where each `%` is.
 #[inline]
-pub(crate) fn is_encoded(bytes: &[u8], extra: impl Fn(u8) -> bool) -> bool {
+pub(crate) fn is_encoded(bytes: &[u8], extra: impl Fn(u8) -> bool, escapes: &mut Vec<u32>) -> bool {
     // A fold without a branch, which compilers turn into vector code.
     let foreign = bytes
         .iter()
         .fold(0, |any, &byte| any | u8::from(!(is_unreserved(byte) | (byte == b'%') | extra(byte))));
-    foreign == 0 && memchr::memchr_iter(b'%', bytes).all(|at| is_strict_escape(&bytes[at..]))
+    foreign == 0 && find_escapes(bytes, escapes)
+}
+
+/// Finds every `%`; false where one starts no strict escape.
+fn find_escapes(bytes: &[u8], escapes: &mut Vec<u32>) -> bool {
+    let mut strict = true;
+    let mut found = |at: usize| {
+        strict &= is_strict_escape(&bytes[at..]);
+        escapes.push(u32::try_from(at).unwrap_or(u32::MAX));
+    };
+    let (words, tail) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let mut percents = percents(*word);
+        while percents != 0 {
+            found(index * 8 + (percents.trailing_zeros() / 8) as usize);
+            percents &= percents - 1;
+        }
+    }
+    for (index, _) in tail.iter().enumerate().filter(|(_, byte)| **byte == b'%') {
+        found(words.len() * 8 + index);
+    }
+    strict
+}
+
+/// The high bit of each byte that is `%`.
+fn percents(word: [u8; 8]) -> u64 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let other = u64::from_le_bytes(word) ^ 0x2525_2525_2525_2525;
+    !(((other & LOW) + LOW) | other | LOW)
+}
+
+/// Appends `bytes` decoded, whose strict escapes are at `escapes`, counted from `offset` before them.
+pub(crate) fn decode_strict(out: &mut Vec<u8>, bytes: &[u8], offset: usize, escapes: &[u32]) -> Option<()> {
+    let mut from = 0;
+    for &at in escapes {
+        let at = (at as usize).checked_sub(offset)?;
+        out.extend_from_slice(bytes.get(from..at)?);
+        out.push(escape(bytes.get(at..)?)?);
+        from = at + 3;
+    }
+    out.extend_from_slice(bytes.get(from..)?);
+    Some(())
 }
 
 /// Whether the escape is upper case and of a byte that has to be encoded.
@@ -86,10 +127,9 @@ fn escape(bytes: &[u8]) -> Option<u8> {
 
 #[inline(always)]
 pub(crate) const fn is_unreserved(byte: u8) -> bool {
+    // `-`, `.`, `/` and the digits follow each other.
     ((byte | 0x20).wrapping_sub(b'a') < 26)
-        | (byte.wrapping_sub(b'0') < 10)
-        | (byte == b'-')
-        | (byte == b'.')
+        | ((byte.wrapping_sub(b'-') < 13) & (byte != b'/'))
         | (byte == b'_')
         | (byte == b'~')
 }
@@ -142,7 +182,7 @@ mod tests {
         for byte in 1..=255_u8 {
             let mut text = Vec::new();
             encode(&mut text, &[byte], false);
-            assert!(is_encoded(&text, |_| false), "{byte}");
+            assert!(is_encoded(&text, |_| false, &mut Vec::new()), "{byte}");
             let text = String::from_utf8(text).unwrap();
             assert_eq!(decoded(&text, Plus::Space), Some(vec![byte]));
             assert_eq!(decoded(&text.to_lowercase(), Plus::Literal).map(|out| out.len()), Some(1));
@@ -154,16 +194,16 @@ mod tests {
         for text in ["%", "a%", "%4", "%zz", "%4g", "%g4", "%+5", "% 5", "%00", "%%41", "a%0"] {
             assert_eq!(decoded(text, Plus::Literal), None, "{text}");
             assert!(!escapes_are_whole(text.as_bytes()), "{text}");
-            assert!(!is_encoded(text.as_bytes(), |_| false), "{text}");
+            assert!(!is_encoded(text.as_bytes(), |_| false, &mut Vec::new()), "{text}");
         }
     }
 
     #[test]
     fn encoded_means_that_encoding_gives_it_back() {
         for text in ["a%2f", "%41", "%7E", "a+b", "a b", "ሴ", "a/b", "a=b", "%2D"] {
-            assert!(!is_encoded(text.as_bytes(), |_| false), "{text}");
+            assert!(!is_encoded(text.as_bytes(), |_| false, &mut Vec::new()), "{text}");
         }
-        assert!(is_encoded(b"a/b%2F%20~", |byte| byte == b'/'));
+        assert!(is_encoded(b"a/b%2F%20~", |byte| byte == b'/', &mut Vec::new()));
         assert_eq!(decoded("a+b%2B", Plus::Space).unwrap(), b"a b+");
         assert_eq!(decoded("a+b%2B", Plus::Literal).unwrap(), b"a+b+");
     }

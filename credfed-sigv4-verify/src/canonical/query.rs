@@ -12,12 +12,19 @@ pub(crate) struct Pair {
     equals: u32,
     end: u32,
     pub(crate) kind: Kind,
+    /// Whether the value contains another `=`.
+    more_equals: bool,
 }
 
 impl Pair {
     /// The name as on the wire.
     pub(crate) fn name<'q>(&self, query: &'q [u8]) -> &'q [u8] {
         &query[self.start as usize..self.equals as usize]
+    }
+
+    /// Where the value starts in the query.
+    pub(crate) fn value_start(&self) -> usize {
+        self.equals as usize + 1
     }
 
     /// The value as on the wire; empty where there is no `=`.
@@ -33,8 +40,10 @@ pub(crate) fn split(pairs: &mut Vec<Pair>, query: &[u8], limits: &Limits) -> Res
     }
     let mut start = 0;
     let mut equals = None;
+    let mut more_equals = false;
     for at in memchr::memchr2_iter(b'&', b'=', query).chain([query.len()]) {
         if query.get(at) == Some(&b'=') {
+            more_equals |= equals.is_some();
             equals.get_or_insert(at);
             continue;
         }
@@ -46,19 +55,20 @@ pub(crate) fn split(pairs: &mut Vec<Pair>, query: &[u8], limits: &Limits) -> Res
             let kind = query::classify(&query[start..equals]);
             // All three are at most query.len(), which was checked.
             let [start, equals, end] = [start, equals, at].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
-            pairs.push(Pair { start, equals, end, kind });
+            pairs.push(Pair { start, equals, end, kind, more_equals });
         }
         start = at + 1;
         equals = None;
+        more_equals = false;
     }
     Ok(())
 }
 
-/// Whether the parameters are encoded as they have to be, so that they can be copied. Refuses broken
-/// escapes.
-pub(crate) fn is_verbatim(pairs: &[Pair], query: &[u8]) -> Result<bool, Reason> {
-    if percent::is_encoded(query, |byte| (byte == b'&') | (byte == b'=')) {
-        return Ok(pairs.iter().all(|pair| memchr::memchr(b'=', pair.value(query)).is_none()));
+/// Whether the parameters are encoded as they have to be, so that they can be copied; then `escapes`
+/// says where each `%` is. Refuses broken escapes.
+pub(crate) fn is_verbatim(pairs: &[Pair], escapes: &mut Vec<u32>, query: &[u8]) -> Result<bool, Reason> {
+    if percent::is_encoded(query, |byte| (byte == b'&') | (byte == b'='), escapes) {
+        return Ok(!pairs.iter().any(|pair| pair.more_equals));
     }
     if !percent::escapes_are_whole(query) {
         return Err(Reason::MalformedRequest(Malformed::Query));
@@ -128,7 +138,7 @@ mod tests {
     fn canonical(query: &str) -> String {
         let mut pairs = Vec::new();
         split(&mut pairs, query.as_bytes(), &Limits::default()).unwrap();
-        let verbatim = is_verbatim(&pairs, query.as_bytes()).unwrap();
+        let verbatim = is_verbatim(&pairs, &mut Vec::new(), query.as_bytes()).unwrap();
         if verbatim {
             sort(&mut pairs, query.as_bytes());
         }

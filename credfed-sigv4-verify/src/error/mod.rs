@@ -147,7 +147,7 @@ pub enum Malformed {
     Query,
     /// Host is missing, or differs from the authority of the request target.
     Host,
-    /// Connection names a header that the signature covers.
+    /// Connection names a header that the signature covers, or more than 32.
     Connection,
 }
 

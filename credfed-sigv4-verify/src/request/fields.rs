@@ -24,12 +24,18 @@ const CONTENT_SHA256: &str = "x-amz-content-sha256";
 #[derive(Default)]
 pub(super) struct Fields<'a> {
     amz_date: Option<&'a [u8]>,
-    /// The Date header, and whether it is signed and single.
-    date: Option<(&'a [u8], bool)>,
+    date: Option<DateHeader<'a>>,
     pub(super) content_sha256: Option<&'a [u8]>,
     pub(super) token: Option<&'a [u8]>,
     pub(super) visible_token: bool,
     pub(super) signed_bytes: usize,
+}
+
+/// The Date header, which may come often as long as nobody uses it.
+struct DateHeader<'a> {
+    value: &'a [u8],
+    is_signed: bool,
+    repeated: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -67,8 +73,8 @@ impl<'a> Fields<'a> {
             } else if *name == HOST {
                 set_once(&mut host, value)?;
             } else if *name == http::header::DATE {
-                let single = fields.date.is_none();
-                fields.date = Some((value, is_signed && single));
+                let repeated = fields.date.is_some();
+                fields.date = Some(DateHeader { value, is_signed, repeated });
             } else if *name == CONNECTION {
                 connection = true;
             }
@@ -93,11 +99,14 @@ impl<'a> Fields<'a> {
     /// The date of a header-signed request: x-amz-date, or the Date header where that is missing.
     pub(super) fn date(&self) -> Result<Date, Reason> {
         let malformed = || Reason::Malformed(Carrier::Header, Malformed::Date);
-        match (self.amz_date, self.date) {
-            (Some(value), _) => Date::basic(value).ok_or_else(malformed),
-            (None, Some((value, true))) => Date::header(value).ok_or_else(malformed),
-            (None, Some((_, false))) => Err(Reason::UnsignedHeaders(vec!["date".into()])),
-            (None, None) => Err(malformed()),
+        if let Some(value) = self.amz_date {
+            return Date::basic(value).ok_or_else(malformed);
+        }
+        match &self.date {
+            Some(date) if date.repeated => Err(Reason::MalformedRequest(Malformed::RepeatedHeader)),
+            Some(date) if !date.is_signed => Err(Reason::UnsignedHeaders(vec!["date".into()])),
+            Some(date) => Date::header(date.value).ok_or_else(malformed),
+            None => Err(malformed()),
         }
     }
 
@@ -223,15 +232,18 @@ fn is_same_host(host: &[u8], authority: &Authority, parts: &Parts) -> bool {
     host.eq_ignore_ascii_case(authority) || bare(host) == bare(authority)
 }
 
-/// A hop that honours Connection would remove what the signature covers.
+/// A hop that honours Connection would remove what the signature covers. More options than anyone
+/// needs are refused unread.
 fn check_connection(parts: &Parts, signed: &SignedHeaders<'_>, list: &[u8]) -> Result<(), Reason> {
-    for value in parts.headers.get_all(CONNECTION) {
-        for option in value.as_bytes().split(|&byte| byte == b',') {
-            let option = trim(option).to_ascii_lowercase();
-            let covered = signed.slots().iter().any(|slot| slot.name(list) == option);
-            if covered || option.starts_with(b"x-amz-") {
-                return Err(Reason::MalformedRequest(Malformed::Connection));
-            }
+    const MOST: usize = 32;
+    let values = parts.headers.get_all(CONNECTION).iter();
+    let options = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+    for (index, option) in options.enumerate() {
+        let option = trim(option);
+        let covered = signed.slots().iter().any(|slot| slot.name(list).eq_ignore_ascii_case(option));
+        let amazon = option.get(..6).is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"x-amz-"));
+        if covered || amazon || index == MOST {
+            return Err(Reason::MalformedRequest(Malformed::Connection));
         }
     }
     Ok(())

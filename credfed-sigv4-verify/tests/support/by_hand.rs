@@ -3,7 +3,7 @@
 
 use http::request::Parts;
 
-use super::{ACCESS_KEY, SignedAs, authorization, signature};
+use super::{ACCESS_KEY, SECRET, SignedAs, authorization, authorization_by, signature};
 
 /// A header-signed request whose canonical form the test spells out.
 #[derive(Clone)]
@@ -84,6 +84,11 @@ impl ByHand {
 
     pub(crate) fn authorization(&self) -> String {
         authorization(&self.canonical_request(), &self.signed_headers(), self.service)
+    }
+
+    /// Signed with another secret.
+    pub(crate) fn authorization_by(&self, secret: &str) -> String {
+        authorization_by(secret, &self.canonical_request(), &self.signed_headers(), self.service)
     }
 
     pub(crate) fn parts(&self) -> Parts {
@@ -183,7 +188,7 @@ impl Presigned {
             names.join(";"),
             self.payload
         );
-        format!("{}&X-Amz-Signature={}", joined(&self.query), signature(&canonical, "s3"))
+        format!("{}&X-Amz-Signature={}", joined(&self.query), signature(SECRET, &canonical, "s3"))
     }
 
     pub(crate) fn parts(&self) -> Parts {

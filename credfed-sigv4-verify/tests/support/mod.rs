@@ -235,19 +235,29 @@ pub(crate) fn verify_body(
 /// The Authorization header for a canonical request written by hand: for signers that differ from
 /// aws-sigv4, and for requests that no honest signer makes.
 pub(crate) fn authorization(canonical_request: &str, signed_headers: &str, service: &str) -> String {
+    authorization_by(SECRET, canonical_request, signed_headers, service)
+}
+
+/// As [`authorization`], with another secret.
+pub(crate) fn authorization_by(
+    secret: &str,
+    canonical_request: &str,
+    signed_headers: &str,
+    service: &str,
+) -> String {
     let scope = format!("20150830/us-east-1/{service}/aws4_request");
-    let signature = signature(canonical_request, service);
+    let signature = signature(secret, canonical_request, service);
     format!(
         "AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/{scope}, SignedHeaders={signed_headers}, Signature={signature}"
     )
 }
 
 /// The signature of a canonical request, by the book.
-pub(crate) fn signature(canonical_request: &str, service: &str) -> String {
+pub(crate) fn signature(secret: &str, canonical_request: &str, service: &str) -> String {
     let scope = format!("20150830/us-east-1/{service}/aws4_request");
     let hash = hex(&Sha256::digest(canonical_request));
     let string_to_sign = format!("AWS4-HMAC-SHA256\n20150830T123600Z\n{scope}\n{hash}");
-    let mut key = format!("AWS4{SECRET}").into_bytes();
+    let mut key = format!("AWS4{secret}").into_bytes();
     for part in scope.split('/').chain([string_to_sign.as_str()]) {
         let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
         mac.update(part.as_bytes());
