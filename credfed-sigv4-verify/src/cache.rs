@@ -92,13 +92,13 @@ impl KeyCache {
     /// cost a comparison.
     fn hash(&self, bytes: &[u8]) -> u64 {
         let [mut state, seed] = self.seeds;
-        let (words, tail) = bytes.as_chunks::<8>();
+        let (words, _) = bytes.as_chunks::<8>();
         for word in words {
             state = fold(state ^ u64::from_le_bytes(*word), seed | 1);
         }
-        let mut last = [0; 8];
-        last[..tail.len()].copy_from_slice(tail);
-        state = fold(state ^ u64::from_le_bytes(last), seed | 1);
+        // The last eight bytes, which overlap the words before them; there are always that many.
+        let last = bytes.last_chunk::<8>().map_or(0, |last| u64::from_le_bytes(*last));
+        state = fold(state ^ last, seed | 1);
         fold(state ^ bytes.len() as u64, 0x9e37_79b9_7f4a_7c15)
     }
 }

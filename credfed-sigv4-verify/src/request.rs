@@ -108,12 +108,12 @@ impl<'a> SignedRequest<'a> {
         let query = parts.uri.query().unwrap_or_default().as_bytes();
         // Everything decoded or lowered is shorter than where it comes from.
         let header_value = authorization_header(parts)?;
-        let capacity = 2 * query.len() + header_value.map_or(0, <[u8]>::len);
+        let capacity = 3 * query.len() + header_value.map_or(0, <[u8]>::len);
         let mut work = Work::take(if query.is_empty() { 0 } else { capacity });
         if !query.is_empty() {
             query::split(&mut work.pairs, query, limits)?;
         }
-        let query_verbatim = query.is_empty() || query::is_verbatim(&work.pairs, &mut work.escapes, query)?;
+        let query_verbatim = query.is_empty() || query::is_verbatim(&mut work, query)?;
 
         let presigned = authorization::presigned::is_present(&work.pairs);
         let (carrier, authorization, date_and_expires, query_token) = match (header_value, presigned) {

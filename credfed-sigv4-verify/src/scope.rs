@@ -48,6 +48,7 @@ pub(crate) struct Credential {
 
 impl Credential {
     /// Reads `access key/date/region/service/aws4_request`.
+    #[inline]
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let rest = text.strip_suffix(b"/aws4_request")?;
         let (rest, service) = split_last(rest, NAME)?;

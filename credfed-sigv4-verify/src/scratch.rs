@@ -20,7 +20,6 @@ thread_local! {
     static CANONICAL: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     static DECODED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     static PAIRS: Cell<Vec<Pair>> = const { Cell::new(Vec::new()) };
-    static ESCAPES: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
 }
 
 /// The buffer of a canonical request.
@@ -64,8 +63,6 @@ impl Drop for Canonical {
 pub(crate) struct Work {
     pub(crate) decoded: Vec<u8>,
     pub(crate) pairs: Vec<Pair>,
-    /// Where the `%` of a query are that can be copied.
-    pub(crate) escapes: Vec<u32>,
 }
 
 impl Work {
@@ -76,21 +73,7 @@ impl Work {
         decoded.reserve(capacity);
         let mut pairs = PAIRS.try_with(Cell::take).unwrap_or_default();
         pairs.clear();
-        let mut escapes = ESCAPES.try_with(Cell::take).unwrap_or_default();
-        escapes.clear();
-        Self { decoded, pairs, escapes }
-    }
-
-    /// As [`decode_with`](Self::decode_with), with some of the escapes.
-    pub(crate) fn decode_escapes<'a>(
-        &mut self,
-        range: std::ops::Range<usize>,
-        decode: impl FnOnce(&mut Vec<u8>, &[u32]) -> Option<()>,
-    ) -> Option<Text<'a>> {
-        let escapes = std::mem::take(&mut self.escapes);
-        let text = self.decode_with(|decoded| decode(decoded, escapes.get(range)?));
-        self.escapes = escapes;
-        text
+        Self { decoded, pairs }
     }
 
     /// Runs `decode` on the end of the decoded buffer and says where its output is.
@@ -107,10 +90,6 @@ impl Work {
 
 impl Drop for Work {
     fn drop(&mut self) {
-        if self.escapes.capacity() > 0 {
-            let escapes = std::mem::take(&mut self.escapes);
-            let _ = ESCAPES.try_with(|kept| kept.set(escapes));
-        }
         if self.pairs.capacity() > 0 {
             let pairs = std::mem::take(&mut self.pairs);
             let _ = PAIRS.try_with(|kept| kept.set(pairs));

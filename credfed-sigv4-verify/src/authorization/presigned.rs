@@ -23,8 +23,8 @@ pub(crate) struct Presigned<'a> {
     pub(crate) token: Option<Text<'a>>,
 }
 
-/// Reads the credential parameters of `query`, whose pairs `work` holds, and where it is `verbatim` the
-/// places of its escapes.
+/// Reads the credential parameters of `query`, whose pairs `work` holds, and where it is `verbatim`
+/// what they decode to.
 pub(crate) fn parse<'a>(query: &'a [u8], verbatim: bool, work: &mut Work) -> Result<Presigned<'a>, Reason> {
     let mut values = [None::<Pair>; 8];
     for pair in &work.pairs {
@@ -89,7 +89,7 @@ fn expires(text: &[u8]) -> Option<u32> {
     (seconds <= LONGEST).then_some(seconds)
 }
 
-/// A query whose values are to be decoded.
+/// A query whose values are to be decoded, where that was not done already.
 struct Source<'a> {
     query: &'a [u8],
     verbatim: bool,
@@ -97,21 +97,12 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     fn decoded(&self, pair: &Pair, work: &mut Work, part: Malformed) -> Result<Text<'a>, Reason> {
+        if self.verbatim {
+            return Ok(pair.text(self.query));
+        }
         let value = pair.value(self.query);
-        let decoded = if self.verbatim {
-            let start = pair.value_start();
-            let from = work.escapes.partition_point(|&at| (at as usize) < start);
-            let to = work.escapes.partition_point(|&at| (at as usize) < start + value.len());
-            if from == to {
-                return Ok(Text::Wire(value));
-            }
-            work.decode_escapes(from..to, |decoded, escapes| {
-                percent::decode_strict(decoded, value, start, escapes)
-            })
-        } else {
-            work.decode_with(|decoded| percent::decode(decoded, value, Plus::Space))
-        };
-        decoded.ok_or_else(|| malformed(part))
+        work.decode_with(|decoded| percent::decode(decoded, value, Plus::Space))
+            .ok_or_else(|| malformed(part))
     }
 }
 

@@ -21,7 +21,9 @@ pub(crate) fn write(out: &mut Vec<u8>, path: &str, profile: Profile) {
     let bytes = path.as_bytes();
     match profile {
         // What is encoded already would come out of decoding and encoding as it is.
-        Profile::S3 if percent::is_encoded(bytes, |byte| byte == b'/', &mut Vec::new()) => {
+        Profile::S3
+            if percent::is_plain(bytes, |byte| byte == b'/') && percent::escapes_are_strict(bytes) =>
+        {
             out.extend_from_slice(bytes)
         }
         Profile::S3 => write_decoded_and_encoded(out, path),
@@ -37,9 +39,10 @@ fn write_decoded_and_encoded(out: &mut Vec<u8>, path: &str) {
             out.push(b'/');
         }
         decoded.clear();
-        // The escapes were checked; were they not, a path without this segment would not verify.
-        if percent::decode(&mut decoded, segment.as_bytes(), Plus::Literal).is_some() {
-            percent::encode(out, &decoded, false);
+        // The escapes were checked; a broken one would stand for itself and match no signature.
+        match percent::decode(&mut decoded, segment.as_bytes(), Plus::Literal) {
+            Some(()) => percent::encode(out, &decoded, false),
+            None => percent::encode(out, segment.as_bytes(), false),
         }
     }
 }

@@ -55,37 +55,54 @@ pub(crate) fn escapes_are_whole(bytes: &[u8]) -> bool {
     memchr::memchr_iter(b'%', bytes).all(|at| escape(&bytes[at..]).is_some())
 }
 
-/// Whether `bytes` consist of unreserved characters, well-formed escapes and bytes that are `extra`
-/// only, the escapes in upper case and of characters that need one: encoding what they decode to
-/// would give them back. Leaves in `escapes` where each `%` is.
+/// Whether `bytes` consist of unreserved characters, `%` and bytes that are `extra` only. With
+/// [`escapes_are_strict`], encoding what they decode to would give them back.
 #[inline]
-pub(crate) fn is_encoded(bytes: &[u8], extra: impl Fn(u8) -> bool, escapes: &mut Vec<u32>) -> bool {
+pub(crate) fn is_plain(bytes: &[u8], extra: impl Fn(u8) -> bool) -> bool {
     // A fold without a branch, which compilers turn into vector code.
     let foreign = bytes
         .iter()
         .fold(0, |any, &byte| any | u8::from(!(is_unreserved(byte) | (byte == b'%') | extra(byte))));
-    foreign == 0 && find_escapes(bytes, escapes)
+    foreign == 0
 }
 
-/// Finds every `%`; false where one starts no strict escape.
-fn find_escapes(bytes: &[u8], escapes: &mut Vec<u32>) -> bool {
-    let mut strict = true;
-    let mut found = |at: usize| {
-        strict &= is_strict_escape(&bytes[at..]);
-        escapes.push(u32::try_from(at).unwrap_or(u32::MAX));
-    };
-    let (words, tail) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let mut percents = percents(*word);
-        while percents != 0 {
-            found(index * 8 + (percents.trailing_zeros() / 8) as usize);
-            percents &= percents - 1;
+/// Whether every escape is whole, in upper case, and of a character that needs one.
+pub(crate) fn escapes_are_strict(bytes: &[u8]) -> bool {
+    let any = bytes.iter().fold(0, |any, &byte| any | u8::from(byte == b'%')) != 0;
+    !any || memchr::memchr_iter(b'%', bytes).all(|at| strict_escape(&bytes[at..]).is_some())
+}
+
+/// Appends `bytes` decoded, whose escapes have to be strict. Eight bytes at a time, up to the next `%`.
+#[must_use]
+pub(crate) fn decode_strict(out: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
+    let start = out.len();
+    out.resize(start + bytes.len(), 0);
+    let decoded = &mut out[start..];
+    let (mut from, mut to) = (0, 0);
+    while let Some(word) = bytes[from..].first_chunk::<8>() {
+        decoded[to..to + 8].copy_from_slice(word);
+        let percents = percents(*word);
+        // A branch that can be foreseen, so that the next word need not wait for this one.
+        if percents == 0 {
+            from += 8;
+            to += 8;
+            continue;
         }
+        let plain = (percents.trailing_zeros() / 8) as usize;
+        decoded[to + plain] = strict_escape(&bytes[from + plain..])?;
+        from += plain + 3;
+        to += plain + 1;
     }
-    for (index, _) in tail.iter().enumerate().filter(|(_, byte)| **byte == b'%') {
-        found(words.len() * 8 + index);
+    while let Some(&byte) = bytes.get(from) {
+        let (byte, length) = if byte == b'%' { (strict_escape(&bytes[from..])?, 3) } else { (byte, 1) };
+        decoded[to] = byte;
+        from += length;
+        to += 1;
     }
-    strict
+    // What is cut off was written over with what came too early.
+    decoded[to..].fill(0);
+    out.truncate(start + to);
+    Some(())
 }
 
 /// The high bit of each byte that is `%`.
@@ -95,24 +112,13 @@ fn percents(word: [u8; 8]) -> u64 {
     !(((other & LOW) + LOW) | other | LOW)
 }
 
-/// Appends `bytes` decoded, whose strict escapes are at `escapes`, counted from `offset` before them.
-pub(crate) fn decode_strict(out: &mut Vec<u8>, bytes: &[u8], offset: usize, escapes: &[u32]) -> Option<()> {
-    let mut from = 0;
-    for &at in escapes {
-        let at = (at as usize).checked_sub(offset)?;
-        out.extend_from_slice(bytes.get(from..at)?);
-        out.push(escape(bytes.get(at..)?)?);
-        from = at + 3;
-    }
-    out.extend_from_slice(bytes.get(from..)?);
-    Some(())
-}
-
-/// Whether the escape is upper case and of a byte that has to be encoded.
-fn is_strict_escape(bytes: &[u8]) -> bool {
-    let Some(&[_, high, low]) = bytes.first_chunk::<3>() else { return false };
+/// The byte of an escape at the start of `bytes` that is upper case and of a byte that needs one.
+#[inline]
+fn strict_escape(bytes: &[u8]) -> Option<u8> {
+    let &[_, high, low] = bytes.first_chunk::<3>()?;
     let [high, low] = [UPPER_HEX[usize::from(high)], UPPER_HEX[usize::from(low)]];
-    (high | low) <= 15 && ESCAPED[usize::from(high << 4 | low)]
+    let byte = high << 4 | low & 15;
+    ((high | low) <= 15 && ESCAPED[usize::from(byte)]).then_some(byte)
 }
 
 /// The byte of an escape at the start of `bytes`.
@@ -172,6 +178,18 @@ const HEX: [u8; 256] = {
 mod tests {
     use super::*;
 
+    fn is_encoded(text: &[u8], extra: impl Fn(u8) -> bool) -> bool {
+        let strict = escapes_are_strict(text);
+        let mut out = b"before".to_vec();
+        assert_eq!(decode_strict(&mut out, text).is_some(), strict);
+        if strict {
+            let mut expected = b"before".to_vec();
+            decode(&mut expected, text, Plus::Literal).unwrap();
+            assert_eq!(out, expected);
+        }
+        is_plain(text, extra) && strict
+    }
+
     fn decoded(text: &str, plus: Plus) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         decode(&mut out, text.as_bytes(), plus).map(|()| out)
@@ -182,10 +200,24 @@ mod tests {
         for byte in 1..=255_u8 {
             let mut text = Vec::new();
             encode(&mut text, &[byte], false);
-            assert!(is_encoded(&text, |_| false, &mut Vec::new()), "{byte}");
+            assert!(is_encoded(&text, |_| false), "{byte}");
             let text = String::from_utf8(text).unwrap();
             assert_eq!(decoded(&text, Plus::Space), Some(vec![byte]));
             assert_eq!(decoded(&text.to_lowercase(), Plus::Literal).map(|out| out.len()), Some(1));
+        }
+    }
+
+    #[test]
+    fn escapes_are_found_wherever_they_are() {
+        for before in 0..20 {
+            for after in 0..20 {
+                let text = format!("{}%2F%3D{}%25", "a".repeat(before), "b".repeat(after));
+                assert!(is_encoded(text.as_bytes(), |_| false), "{text}");
+                for cut in 1..=2 {
+                    let text = &text[..text.len() - cut];
+                    assert!(!is_encoded(text.as_bytes(), |_| false), "{text}");
+                }
+            }
         }
     }
 
@@ -194,16 +226,16 @@ mod tests {
         for text in ["%", "a%", "%4", "%zz", "%4g", "%g4", "%+5", "% 5", "%00", "%%41", "a%0"] {
             assert_eq!(decoded(text, Plus::Literal), None, "{text}");
             assert!(!escapes_are_whole(text.as_bytes()), "{text}");
-            assert!(!is_encoded(text.as_bytes(), |_| false, &mut Vec::new()), "{text}");
+            assert!(!is_encoded(text.as_bytes(), |_| false), "{text}");
         }
     }
 
     #[test]
     fn encoded_means_that_encoding_gives_it_back() {
         for text in ["a%2f", "%41", "%7E", "a+b", "a b", "ሴ", "a/b", "a=b", "%2D"] {
-            assert!(!is_encoded(text.as_bytes(), |_| false, &mut Vec::new()), "{text}");
+            assert!(!is_encoded(text.as_bytes(), |_| false), "{text}");
         }
-        assert!(is_encoded(b"a/b%2F%20~", |byte| byte == b'/', &mut Vec::new()));
+        assert!(is_encoded(b"a/b%2F%20~", |byte| byte == b'/'));
         assert_eq!(decoded("a+b%2B", Plus::Space).unwrap(), b"a b+");
         assert_eq!(decoded("a+b%2B", Plus::Literal).unwrap(), b"a+b+");
     }

@@ -1,9 +1,11 @@
 //! The canonical query: each name and value decoded and encoded, sorted by encoded name, then value.
 
 use super::percent::{self, Plus};
+use crate::authorization::Text;
 use crate::error::{Malformed, Reason};
 use crate::limits::{Limit, Limits};
-use crate::query::{self, Kind};
+use crate::query::{self, Kind, index};
+use crate::scratch::Work;
 
 /// Where a parameter stands in the query.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +16,8 @@ pub(crate) struct Pair {
     pub(crate) kind: Kind,
     /// Whether the value contains another `=`.
     more_equals: bool,
+    /// The value in the buffer of what is decoded, where it was decoded at once.
+    decoded: Option<(u32, u32)>,
 }
 
 impl Pair {
@@ -22,14 +26,40 @@ impl Pair {
         &query[self.start as usize..self.equals as usize]
     }
 
-    /// Where the value starts in the query.
-    pub(crate) fn value_start(&self) -> usize {
-        self.equals as usize + 1
-    }
-
     /// The value as on the wire; empty where there is no `=`.
     pub(crate) fn value<'q>(&self, query: &'q [u8]) -> &'q [u8] {
         query.get(self.equals as usize + 1..self.end as usize).unwrap_or_default()
+    }
+}
+
+/// What a query with verbatim parameters gives at once.
+impl Pair {
+    /// The value, decoded.
+    pub(crate) fn text<'q>(&self, query: &'q [u8]) -> Text<'q> {
+        match self.decoded {
+            Some((start, end)) => Text::Decoded { start, end },
+            None => Text::Wire(self.value(query)),
+        }
+    }
+
+    /// Whether the parameter can be copied. The values of credential parameters are decoded, in the
+    /// same pass.
+    fn decode_if_verbatim(&mut self, out: &mut Vec<u8>, query: &[u8]) -> bool {
+        let value = self.value(query);
+        let is_read = matches!(
+            self.kind,
+            Kind::Credential(index::CREDENTIAL | index::SIGNED_HEADERS | index::SECURITY_TOKEN)
+        );
+        if !is_read {
+            let whole = &query[self.start as usize..self.end as usize];
+            return !self.more_equals && percent::escapes_are_strict(whole);
+        }
+        let start = out.len();
+        if self.more_equals || percent::decode_strict(out, value).is_none() {
+            return false;
+        }
+        self.decoded = u32::try_from(start).ok().zip(u32::try_from(out.len()).ok());
+        self.decoded.is_some()
     }
 }
 
@@ -55,7 +85,7 @@ pub(crate) fn split(pairs: &mut Vec<Pair>, query: &[u8], limits: &Limits) -> Res
             let kind = query::classify(&query[start..equals]);
             // All three are at most query.len(), which was checked.
             let [start, equals, end] = [start, equals, at].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
-            pairs.push(Pair { start, equals, end, kind, more_equals });
+            pairs.push(Pair { start, equals, end, kind, more_equals, decoded: None });
         }
         start = at + 1;
         equals = None;
@@ -64,15 +94,19 @@ pub(crate) fn split(pairs: &mut Vec<Pair>, query: &[u8], limits: &Limits) -> Res
     Ok(())
 }
 
-/// Whether the parameters are encoded as they have to be, so that they can be copied; then `escapes`
-/// says where each `%` is. Refuses broken escapes.
-pub(crate) fn is_verbatim(pairs: &[Pair], escapes: &mut Vec<u32>, query: &[u8]) -> Result<bool, Reason> {
-    if percent::is_encoded(query, |byte| (byte == b'&') | (byte == b'='), escapes) {
-        return Ok(!pairs.iter().any(|pair| pair.more_equals));
+/// Whether the parameters are encoded as they have to be, so that they can be copied; those that have
+/// to be read are decoded on the way. Refuses broken escapes.
+pub(crate) fn is_verbatim(work: &mut Work, query: &[u8]) -> Result<bool, Reason> {
+    if percent::is_plain(query, |byte| (byte == b'&') | (byte == b'='))
+        && work.pairs.iter_mut().all(|pair| pair.decode_if_verbatim(&mut work.decoded, query))
+    {
+        return Ok(true);
     }
     if !percent::escapes_are_whole(query) {
         return Err(Reason::MalformedRequest(Malformed::Query));
     }
+    work.decoded.fill(0);
+    work.decoded.clear();
     Ok(false)
 }
 
@@ -125,8 +159,9 @@ pub(crate) fn write(
 fn recoded(text: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut encoded = Vec::with_capacity(text.len() + 16);
-    if percent::decode(&mut decoded, text, Plus::Space).is_some() {
-        percent::encode(&mut encoded, &decoded, false);
+    match percent::decode(&mut decoded, text, Plus::Space) {
+        Some(()) => percent::encode(&mut encoded, &decoded, false),
+        None => percent::encode(&mut encoded, text, false),
     }
     encoded
 }
@@ -136,16 +171,16 @@ mod tests {
     use super::*;
 
     fn canonical(query: &str) -> String {
-        let mut pairs = Vec::new();
-        split(&mut pairs, query.as_bytes(), &Limits::default()).unwrap();
-        let verbatim = is_verbatim(&pairs, &mut Vec::new(), query.as_bytes()).unwrap();
+        let mut work = Work::take(query.len());
+        split(&mut work.pairs, query.as_bytes(), &Limits::default()).unwrap();
+        let verbatim = is_verbatim(&mut work, query.as_bytes()).unwrap();
         if verbatim {
-            sort(&mut pairs, query.as_bytes());
+            sort(&mut work.pairs, query.as_bytes());
         }
         let mut out = Vec::new();
-        write(&mut out, &pairs, query.as_bytes(), verbatim, |_| false);
+        write(&mut out, &work.pairs, query.as_bytes(), verbatim, |_| false);
         let mut slow = Vec::new();
-        write(&mut slow, &pairs, query.as_bytes(), false, |_| false);
+        write(&mut slow, &work.pairs, query.as_bytes(), false, |_| false);
         assert_eq!(out, slow);
         String::from_utf8(out).unwrap()
     }
