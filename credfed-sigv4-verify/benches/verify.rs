@@ -15,10 +15,6 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::request::Parts;
 use sha2::{Digest, Sha256};
 
-/// Length of the canonical request of each measured request.
-const R1_CANONICAL: usize = 1_210;
-const R3_CANONICAL: usize = 1_350;
-
 fn floor(canonical: &[u8], key: &Hmac<Sha256>, string_to_sign: &mut [u8; 132]) -> [u8; 32] {
     let hash: [u8; 32] = Sha256::digest(black_box(canonical)).into();
     string_to_sign[100..].copy_from_slice(&hash);
@@ -35,10 +31,8 @@ fn verify(verifier: &Verifier, parts: &Parts, key: &ResolvedKey) {
 
 fn both(criterion: &mut Criterion) {
     let mac = Hmac::<Sha256>::new_from_slice(&[7; 32]).unwrap();
-    for (name, (parts, key), canonical) in [
-        ("R1", support::measured::r1(), vec![b'a'; R1_CANONICAL]),
-        ("R3", support::measured::r3(), vec![b'a'; R3_CANONICAL]),
-    ] {
+    for (name, (parts, key)) in [("R1", support::measured::r1()), ("R3", support::measured::r3())] {
+        let canonical = vec![b'a'; support::measured::canonical_length(&parts)];
         let verifier = support::s3();
         let mut group = criterion.benchmark_group(name);
         let mut string_to_sign = [b'a'; 132];
@@ -54,7 +48,7 @@ fn both(criterion: &mut Criterion) {
             },
             || verify(&verifier, &parts, &key),
         );
-        println!("{name}: {ratio:.2}x of the floor");
+        println!("{name}: {ratio:.2}x of the floor ({} bytes of canonical request)", canonical.len());
     }
 }
 

@@ -62,6 +62,11 @@ impl ResolvedKey {
         self
     }
 
+    /// The end of the session; `None` for a key without one.
+    pub fn session_end(&self) -> Option<SystemTime> {
+        self.not_after
+    }
+
     /// Static or temporary.
     pub fn kind(&self) -> KeyKind {
         self.inner.kind

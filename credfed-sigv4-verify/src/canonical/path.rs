@@ -24,7 +24,7 @@ pub(crate) fn write(out: &mut Vec<u8>, path: &str, profile: Profile) {
         Profile::S3
             if percent::is_plain(bytes, |byte| byte == b'/') && percent::escapes_are_strict(bytes) =>
         {
-            out.extend_from_slice(bytes)
+            out.extend_from_slice(bytes);
         }
         Profile::S3 => write_decoded_and_encoded(out, path),
         Profile::Sts | Profile::General { .. } => percent::encode(out, bytes, true),

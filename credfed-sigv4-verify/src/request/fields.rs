@@ -269,6 +269,12 @@ pub(super) fn check_hoisted(
         if parts.headers.contains_key(name.as_str()) || seen.contains(&name) {
             return Err(malformed);
         }
+        // What no header can carry would act here and be lost further on.
+        let mut value = Vec::new();
+        percent::decode(&mut value, pair.value(query), Plus::Space).ok_or_else(|| malformed.clone())?;
+        if str::from_utf8(&value).is_err() || http::HeaderValue::from_bytes(&value).is_err() {
+            return Err(malformed);
+        }
         seen.push(name);
     }
     Ok(())

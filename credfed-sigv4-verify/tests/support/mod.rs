@@ -322,6 +322,18 @@ pub(crate) mod measured {
         (parts, signer.key())
     }
 
+    /// How many bytes the canonical request has.
+    pub(crate) fn canonical_length(parts: &Parts) -> usize {
+        let unsigned = ["authorization", "user-agent"];
+        let signed: Vec<_> =
+            parts.headers.iter().filter(|(name, _)| !unsigned.contains(&name.as_str())).collect();
+        let lines: usize = signed.iter().map(|(name, value)| name.as_str().len() + value.len() + 2).sum();
+        let list: usize = signed.iter().map(|(name, _)| name.as_str().len() + 1).sum();
+        let signature = "&X-Amz-Signature=".len() + 64;
+        let query = parts.uri.query().map_or(0, |query| query.len() - signature);
+        "GET\n".len() + parts.uri.path().len() + 1 + query + 1 + lines + 1 + list + "UNSIGNED-PAYLOAD".len()
+    }
+
     /// A presigned GET with the same token.
     pub(crate) fn r3() -> (Parts, ResolvedKey) {
         let request = http::Request::get("https://bucket.s3.us-east-1.amazonaws.com/photos/2026/a.jpg")
