@@ -25,7 +25,10 @@ use tower_service::Service;
 /// Path and all other parameters stay byte for byte. A parameter that no header can carry is dropped; the verifier
 /// refuses such a request before.
 pub fn strip_credentials(parts: &mut Parts) {
-    let presigned = !parts.headers.contains_key(AUTHORIZATION);
+    // Authorization may be gone already: its absence makes no presigned query.
+    let signature = |parameter: Parameter<'_>| parameter.as_str().starts_with("X-Amz-Signature=");
+    let presigned = !parts.headers.contains_key(AUTHORIZATION)
+        && parts.uri.query().is_some_and(|query| parameters(query).any(signature));
     strip_hop_by_hop(&mut parts.headers);
     for name in SIGNATURE_HEADERS {
         parts.headers.remove(name);
@@ -167,6 +170,7 @@ fn is_amz(parameter: &Parameter<'_>) -> bool {
 fn hoist(headers: &mut HeaderMap, parameter: &Parameter<'_>) {
     let Some(name) = parameter.hoisted() else { return };
     if name.starts_with("x-amz-server-side-encryption")
+        || name.starts_with("x-amz-copy-source-server-side-encryption")
         || SIGNATURE_HEADERS.iter().any(|header| header.as_str() == name)
     {
         return;

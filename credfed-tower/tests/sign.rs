@@ -284,14 +284,15 @@ fn only_configured_authorities_get_a_signature() {
         let called = service_fn(|_: Request<Out>| async {
             Ok::<_, std::convert::Infallible>(Response::new(Out::default()))
         });
-        let layer =
-            SignSigV4Layer::new(provider, "eu-west-1", "s3").authorities(["s3.example.org".parse().unwrap()]);
+        let place = "https://s3.example.org:443".parse().unwrap();
+        let layer = SignSigV4Layer::new(provider, "eu-west-1", "s3").authorities([&place]).unwrap();
         let send = |uri: &str| layer.layer(called).oneshot(Request::get(uri).body(Out::default()).unwrap());
         assert!(send("https://s3.example.org/b/k").await.is_ok());
         assert!(send("https://s3.example.org:443/b/k").await.is_ok());
         for uri in [
             "https://evil.example.org/b/k",
             "https://s3.example.org:8443/b/k",
+            "http://s3.example.org/b/k",
             "http://s3.example.org.evil/b",
         ] {
             assert!(matches!(send(uri).await, Err(SignError::AuthorityNotAllowed)), "{uri}");

@@ -73,21 +73,20 @@ impl fmt::Debug for KeyRequest<'_> {
 #[derive(Debug)]
 pub struct Resolved<C> {
     pub(crate) key: ResolvedKey,
-    pub(crate) not_after: Option<SystemTime>,
     pub(crate) claims: C,
 }
 
 impl<C> Resolved<C> {
-    /// A key without an end of its own.
+    /// A key with the claims of its holder. It ends when the key says so.
     pub fn new(key: ResolvedKey, claims: C) -> Self {
-        Self { key, not_after: None, claims }
+        Self { key, claims }
     }
 
     /// The end of the session: from this moment on the answer is `ExpiredToken`, and a presigned URL that was made
     /// with the session ends with it.
     #[must_use]
     pub fn not_after(self, end: SystemTime) -> Self {
-        Self { key: self.key.not_after(end), not_after: Some(end), claims: self.claims }
+        Self { key: self.key.not_after(end), claims: self.claims }
     }
 }
 

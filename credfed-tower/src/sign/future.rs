@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use credfed_core::{AwsCredentials, Cached, Get};
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::Body;
 use pin_project::pin_project;
 use tower_service::Service;
@@ -63,13 +63,17 @@ where
     pub(super) fn new(request: Request<B>, service: S, shared: Arc<Shared<P>>) -> Self {
         let (mut parts, body) = request.into_parts();
         let mut refused = None;
-        match prepare(&mut parts, shared.upstream.as_ref()) {
-            Ok(authority) => {
-                if shared.authorities.as_ref().is_some_and(|allowed| !allowed.contains(&authority)) {
+        match prepare(&mut parts, shared.upstream.as_ref(), shared.authorities.is_some()) {
+            Ok(place) => {
+                if shared.authorities.as_ref().is_some_and(|allowed| !allowed.contains(&place)) {
                     refused = Some(SignError::AuthorityNotAllowed);
                 }
             }
             Err(why) => refused = Some(SignError::Unsignable(why)),
+        }
+        if loses_its_payload(&parts.method, &body) {
+            refused =
+                Some(SignError::Unsignable("a GET or HEAD whose payload has no length is sent without it"));
         }
         let spare = shared.replay.replay(&body).map(|copy| (parts.clone(), copy));
         let stage = if refused.is_some() { Stage::Refused } else { Stage::Credential(shared.provider.get()) };
@@ -97,66 +101,69 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let answer = ready!(this.poll_answer(cx));
+        // A second attempt that cannot be made takes nothing away from the first.
+        Poll::Ready(answer.or_else(|error| this.first.take().ok_or(error)))
+    }
+}
+
+type Answer<S, B, ResBody> =
+    Result<Response<UpstreamBody<ResBody>>, SignError<<S as Service<Request<B>>>::Error>>;
+
+impl<S, P, B, ResBody> SignProjection<'_, S, P, B, ResBody>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+    B: Body,
+    ResBody: Body<Data = Bytes> + Unpin,
+{
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Answer<S, B, ResBody>> {
         loop {
-            let next = match this.stage.as_mut().project() {
+            let next = match self.stage.as_mut().project() {
                 StageProjection::Credential(get) => {
-                    let credential = match (ready!(get.poll(cx)), this.first.take()) {
-                        (Ok(credential), _) => credential,
-                        (Err(_), Some(first)) => return Poll::Ready(Ok(first)),
-                        (Err(error), None) => return Poll::Ready(Err(SignError::Credential(error))),
-                    };
-                    if this.used.is_none() {
+                    let credential = ready!(get.poll(cx)).map_err(SignError::Credential)?;
+                    if self.used.is_none() {
                         // The first attempt goes to the client that was polled ready.
-                        Stage::Call(this.send(credential)?)
+                        Stage::Call(self.send(credential)?)
                     } else {
                         Stage::Ready(credential)
                     }
                 }
                 StageProjection::Ready(credential) => {
-                    ready!(this.service.poll_ready(cx)).map_err(SignError::Inner)?;
+                    ready!(self.service.poll_ready(cx)).map_err(SignError::Inner)?;
                     let credential = credential.clone();
-                    Stage::Call(this.send(credential)?)
+                    Stage::Call(self.send(credential)?)
                 }
                 StageProjection::Call(call) => {
                     let response = ready!(call.poll(cx)).map_err(SignError::Inner)?;
-                    match Inspection::of(response) {
-                        Ok(inspection) => Stage::Inspect(inspection),
-                        Err(response) => return Poll::Ready(Ok(response.map(UpstreamBody::Streaming))),
+                    // Where a credential that is new is rejected too, it is not the credential.
+                    if self.first.is_some() || !Inspection::is_due(&response) {
+                        return Poll::Ready(Ok(response.map(UpstreamBody::Streaming)));
                     }
+                    Stage::Inspect(Inspection::of(response))
                 }
                 StageProjection::Inspect(inspection) => {
                     let (rejection, response) = ready!(inspection.poll(cx));
-                    if let (Some(why), Some(used)) = (rejection, this.used.as_ref()) {
-                        this.shared.provider.invalidate(used, why);
-                        if let Some(spare) = this.spare.take() {
-                            *this.next = Some(spare);
-                            *this.first = response;
-                            this.stage.set(Stage::Credential(this.shared.provider.get()));
+                    if let (Some(why), Some(used)) = (rejection, self.used.as_ref()) {
+                        self.shared.provider.invalidate(used, why);
+                        if let Some(spare) = self.spare.take() {
+                            *self.next = Some(spare);
+                            *self.first = response;
+                            self.stage.set(Stage::Credential(self.shared.provider.get()));
                             continue;
                         }
                     }
-                    let gone = SignError::Unsignable("it was polled after it was answered");
-                    return Poll::Ready(response.ok_or(gone));
+                    return Poll::Ready(response.ok_or(gone()));
                 }
                 StageProjection::Refused => {
-                    let gone = SignError::Unsignable("it was polled after it was answered");
-                    return Poll::Ready(Err(this.refused.take().unwrap_or(gone)));
+                    return Poll::Ready(Err(self.refused.take().unwrap_or(gone())));
                 }
             };
-            this.stage.set(next);
+            self.stage.set(next);
         }
     }
-}
 
-impl<S, P, B, ResBody> SignProjection<'_, S, P, B, ResBody>
-where
-    S: Service<Request<B>>,
-    B: Body,
-    ResBody: Body,
-{
     fn send(&mut self, credential: Cached<AwsCredentials>) -> Result<S::Future, SignError<S::Error>> {
-        let gone = SignError::Unsignable("it was polled after it was answered");
-        let (mut parts, body) = self.next.take().ok_or(gone)?;
+        let (mut parts, body) = self.next.take().ok_or(gone())?;
         let payload = Payload::of(&parts, body.is_end_stream());
         let identity = credential.derive(SdkIdentity::new);
         let (region, service) = (&self.shared.region, &self.shared.service);
@@ -165,4 +172,16 @@ where
         *self.used = Some(credential);
         Ok(self.service.call(Request::from_parts(parts, body)))
     }
+}
+
+fn gone<E>() -> SignError<E> {
+    SignError::Unsignable("it was polled after it was answered")
+}
+
+/// HTTP/1 clients take a GET or HEAD whose body has no known length for one without a body: the upstream would see a
+/// request that is complete and is not the one that was signed.
+fn loses_its_payload<B: Body>(method: &Method, body: &B) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+        && !body.is_end_stream()
+        && body.size_hint().exact().is_none()
 }

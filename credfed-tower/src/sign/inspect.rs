@@ -24,17 +24,17 @@ pub(super) struct Inspection<B> {
 type Whole<B> = Option<Response<UpstreamBody<B>>>;
 
 impl<B: Body<Data = Bytes> + Unpin> Inspection<B> {
-    /// Only these statuses carry the codes in question; any other answer comes back as it is.
-    pub(super) fn of(response: Response<B>) -> Result<Self, Response<B>> {
-        let suspicious = matches!(
+    /// Only these statuses carry the codes in question.
+    pub(super) fn is_due(response: &Response<B>) -> bool {
+        matches!(
             response.status(),
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
-        );
-        if !suspicious {
-            return Err(response);
-        }
+        )
+    }
+
+    pub(super) fn of(response: Response<B>) -> Self {
         let (parts, body) = response.into_parts();
-        Ok(Self { parts: Some(parts), read: BytesMut::new(), rest: Some(body) })
+        Self { parts: Some(parts), read: BytesMut::new(), rest: Some(body) }
     }
 
     /// Reads the error document, then says whether it rejects the credential. The answer is whole again: what was
@@ -69,27 +69,34 @@ impl<B: Body<Data = Bytes> + Unpin> Inspection<B> {
     }
 }
 
+/// By the upstream's own error code alone: the rest of the document, and a bare 401, may be an application's words
+/// about what the caller asked for.
 fn rejection(parts: &response::Parts, document: &[u8]) -> Option<Rejection> {
-    let code = parts.headers.get("x-amzn-errortype").map_or(&b""[..], |code| code.as_bytes());
-    let names = |name: &str| {
-        let element = format!("<Code>{name}</Code>");
-        contains(document, element.as_bytes())
-            || contains(document, format!("{name}\"").as_bytes())
-            || code.starts_with(name.as_bytes())
-    };
-    if names("ExpiredToken") || names("ExpiredTokenException") {
-        Some(Rejection::Expired)
-    } else if names("InvalidToken") {
-        Some(Rejection::Invalid)
-    } else if parts.status == StatusCode::UNAUTHORIZED {
-        Some(Rejection::Unauthorized)
-    } else {
-        None
+    let code = match parts.headers.get("x-amzn-errortype") {
+        Some(code) => code.to_str().ok(),
+        None => std::str::from_utf8(document).ok().and_then(error_code),
+    }?;
+    // `namespace#Code:more`
+    let code = code.rsplit('#').next()?.split(':').next()?;
+    match code {
+        "ExpiredToken" | "ExpiredTokenException" => Some(Rejection::Expired),
+        "InvalidToken" => Some(Rejection::Invalid),
+        "Unauthorized" if parts.status == StatusCode::UNAUTHORIZED => Some(Rejection::Unauthorized),
+        _ => None,
     }
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
+/// The code of an error document, XML or JSON. What a document quotes has its `<` or `"` escaped.
+fn error_code(document: &str) -> Option<&str> {
+    let document = document.trim_start();
+    if document.starts_with('<') {
+        return Some(document.split_once("<Code>")?.1.split_once("</Code>")?.0);
+    }
+    let value = ["{\"__type\"", "{\"code\"", ",\"__type\"", ",\"code\""]
+        .into_iter()
+        .find_map(|key| document.split_once(key))?
+        .1;
+    value.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?.split('"').next()
 }
 
 /// The body of a signed request's answer. A refusal's has been looked at; its bytes are all still there.

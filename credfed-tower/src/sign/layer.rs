@@ -36,14 +36,43 @@ pub(super) struct Shared<P> {
     pub(super) service: Box<str>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) upstream: Option<Upstream>,
-    pub(super) authorities: Option<Arc<[Authority]>>,
+    pub(super) authorities: Option<Arc<[Upstream]>>,
     pub(super) replay: P,
 }
 
-#[derive(Clone)]
+/// A place to send requests to; the scheme's own port is left out.
+#[derive(Clone, PartialEq)]
 pub(super) struct Upstream {
     pub(super) scheme: Scheme,
     pub(super) authority: Authority,
+}
+
+impl Upstream {
+    /// `None` for other schemes than http and https, and with user information.
+    pub(super) fn new(scheme: Scheme, authority: Authority) -> Option<Self> {
+        let default = match scheme.as_str() {
+            "http" => 80,
+            "https" => 443,
+            _ => return None,
+        };
+        if authority.as_str().contains('@') {
+            return None;
+        }
+        let authority = match authority.port_u16() {
+            Some(port) if port == default => Authority::try_from(authority.host()).ok()?,
+            _ => authority,
+        };
+        Some(Self { scheme, authority })
+    }
+
+    fn named_by(uri: &Uri) -> Result<Self, NotAnUpstream> {
+        let parts = uri.clone().into_parts();
+        parts
+            .scheme
+            .zip(parts.authority)
+            .and_then(|(scheme, authority)| Self::new(scheme, authority))
+            .ok_or(NotAnUpstream)
+    }
 }
 
 impl SignSigV4Layer {
@@ -73,21 +102,21 @@ impl<P: Clone> SignSigV4Layer<P> {
     /// # Errors
     /// [`NotAnUpstream`] without a scheme (http or https) or an authority, or with user information.
     pub fn upstream(self, upstream: &Uri) -> Result<Self, NotAnUpstream> {
-        let parts = upstream.clone().into_parts();
-        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
-            return Err(NotAnUpstream);
-        };
-        if (scheme != Scheme::HTTP && scheme != Scheme::HTTPS) || authority.as_str().contains('@') {
-            return Err(NotAnUpstream);
-        }
-        Ok(self.change(|shared| shared.upstream = Some(Upstream { scheme, authority })))
+        let upstream = Upstream::named_by(upstream)?;
+        Ok(self.change(|shared| shared.upstream = Some(upstream)))
     }
 
-    /// Signs for these authorities alone (host, and port where it is not the scheme's own); a request for another
-    /// one is [`SignError::AuthorityNotAllowed`](super::SignError::AuthorityNotAllowed).
-    #[must_use]
-    pub fn authorities(self, authorities: impl IntoIterator<Item = Authority>) -> Self {
-        self.change(|shared| shared.authorities = Some(authorities.into_iter().collect()))
+    /// Signs for these places alone, each with its scheme and authority; a request for another one is
+    /// [`SignError::AuthorityNotAllowed`](super::SignError::AuthorityNotAllowed). Paths and queries have no effect.
+    ///
+    /// Only with such a list does a request in origin form go (by https) where its `Host` says: on a server that is
+    /// the caller's choice.
+    ///
+    /// # Errors
+    /// [`NotAnUpstream`] if one of them is none.
+    pub fn authorities<'a>(self, places: impl IntoIterator<Item = &'a Uri>) -> Result<Self, NotAnUpstream> {
+        let places = places.into_iter().map(Upstream::named_by).collect::<Result<_, _>>()?;
+        Ok(self.change(|shared| shared.authorities = Some(places)))
     }
 
     /// Takes the signing time from another clock.

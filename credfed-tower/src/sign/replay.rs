@@ -19,6 +19,18 @@ impl<B: Body + Default> Replay<B> for ReplayEmpty {
     }
 }
 
+/// Made from a verified request's body alone: an empty one from nowhere would be no evidence.
+#[cfg(feature = "verify")]
+impl<B> Replay<crate::verify::VerifiedBody<B>> for ReplayEmpty
+where
+    B: Body<Data = bytes::Bytes> + Unpin,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn replay(&self, body: &crate::verify::VerifiedBody<B>) -> Option<crate::verify::VerifiedBody<B>> {
+        body.is_end_stream().then(|| crate::verify::VerifiedBody::empty(body))
+    }
+}
+
 /// Replays every request whose body can be cloned, such as `Full<Bytes>`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReplayClone;

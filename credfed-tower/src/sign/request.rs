@@ -44,19 +44,30 @@ impl Payload {
 }
 
 /// Takes off what is left of the caller's hop and points the request at the authority that it is signed for.
-pub(super) fn prepare(parts: &mut Parts, upstream: Option<&Upstream>) -> Result<Authority, &'static str> {
+///
+/// `host_counts`: whether `Host` may name the authority. On a server that is the caller's choice, so it takes a list.
+pub(super) fn prepare(
+    parts: &mut Parts,
+    upstream: Option<&Upstream>,
+    host_counts: bool,
+) -> Result<Upstream, &'static str> {
     strip_credentials(parts);
+    fold_blanks(&mut parts.headers);
+    let query = parts.uri.query().unwrap_or_default();
+    if percent_decode_str(query).decode_utf8().is_err() {
+        return Err("its query is not UTF-8");
+    }
     let named = parts.headers.remove(HOST);
     let (scheme, authority) = match upstream {
         Some(upstream) => (upstream.scheme.clone(), upstream.authority.clone()),
         None => {
             let scheme = parts.uri.scheme().cloned().unwrap_or(Scheme::HTTPS);
-            let named = || Authority::try_from(named.as_ref()?.as_bytes()).ok();
+            let named = || Authority::try_from(named.as_ref().filter(|_| host_counts)?.as_bytes()).ok();
             let authority = parts.uri.authority().cloned().or_else(named);
             (scheme, authority.ok_or("it names no host")?)
         }
     };
-    let authority = without_default_port(&scheme, authority)?;
+    let place = Upstream::new(scheme, authority).ok_or("it names no place to send it to")?;
     let target = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let target = match target.split_once('?') {
         Some((path, query)) if query.contains('+') => {
@@ -65,15 +76,14 @@ pub(super) fn prepare(parts: &mut Parts, upstream: Option<&Upstream>) -> Result<
         _ => Cow::Borrowed(target),
     };
     parts.uri = Uri::builder()
-        .scheme(scheme)
-        .authority(authority.clone())
+        .scheme(place.scheme.clone())
+        .authority(place.authority.clone())
         .path_and_query(target.as_ref())
         .build()
         .map_err(|_| "its target is not a valid URI")?;
-    let host =
-        HeaderValue::from_str(authority.as_str()).map_err(|_| "its host is not a valid header value")?;
+    let host = HeaderValue::from_str(place.authority.as_str()).map_err(|_| "its host fits no header")?;
     parts.headers.insert(HOST, host);
-    Ok(authority)
+    Ok(place)
 }
 
 /// Signs a request that was prepared.
@@ -118,7 +128,11 @@ pub(super) fn sign_parts(
     let headers = signable(&parts.headers)?;
     let request = SignableRequest::new(parts.method.as_str(), uri, headers.into_iter(), body)
         .map_err(|_| "its head is not valid")?;
-    let (instructions, _) = sign(request, &params).map_err(|_| "its head is not valid")?.into_parts();
+    // At TRACE the signer prints every header that it signs, customer keys too.
+    let signed = tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), || {
+        sign(request, &params)
+    });
+    let (instructions, _) = signed.map_err(|_| "its head is not valid")?.into_parts();
     let (signed, _) = instructions.into_parts();
     for header in signed {
         let name = HeaderName::from_static(header.name());
@@ -162,6 +176,25 @@ fn signable(headers: &HeaderMap) -> Result<Vec<(&str, &str)>, &'static str> {
     Ok(signable)
 }
 
+/// Signers disagree on tabs and runs of blanks within a signed value: none is sent.
+fn fold_blanks(headers: &mut HeaderMap) {
+    for (name, value) in headers.iter_mut() {
+        let signed = name.as_str().starts_with("x-amz-") || *name == CONTENT_TYPE || *name == "content-md5";
+        let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+        if !signed
+            || !value.as_bytes().windows(2).any(|two| two.iter().all(blank))
+                && !value.as_bytes().contains(&b'\t')
+        {
+            continue;
+        }
+        let words = value.as_bytes().split(|byte| blank(byte)).filter(|word| !word.is_empty());
+        let folded = words.collect::<Vec<_>>().join(&b' ');
+        if let Ok(folded) = HeaderValue::from_bytes(&folded) {
+            *value = folded;
+        }
+    }
+}
+
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// S3's canonical path: each segment encoded exactly once, however it came.
@@ -176,17 +209,6 @@ fn encoded_once(path: &str) -> Cow<'_, str> {
         percent_encode(&bytes, PATH).to_string()
     });
     Cow::Owned(segments.collect::<Vec<_>>().join("/"))
-}
-
-fn without_default_port(scheme: &Scheme, authority: Authority) -> Result<Authority, &'static str> {
-    let default = if *scheme == Scheme::HTTP { 80 } else { 443 };
-    if authority.as_str().contains('@') {
-        return Err("its authority carries user information");
-    }
-    if authority.port_u16() != Some(default) {
-        return Ok(authority);
-    }
-    Authority::try_from(authority.host()).map_err(|_| "its host is not valid")
 }
 
 fn hex(bytes: &[u8; 32]) -> String {

@@ -26,9 +26,13 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// There is no constructor: a `VerifiedBody` is the evidence that the layer verified the head.
 ///
 /// ```compile_fail
-/// // Only the verifier makes the evidence that this needs.
-/// let body = credfed_tower::verify::VerifiedBody::<http_body_util::Empty<bytes::Bytes>>::new();
+/// // Not even an empty one comes from nowhere.
+/// let body = credfed_tower::VerifiedBody::<http_body_util::Empty<bytes::Bytes>>::default();
 /// ```
+///
+/// # Forwarding
+/// HTTP/1 clients drop the body of a `GET` or `HEAD` that has no known length. A forwarder refuses such a request, as
+/// [`SignSigV4Layer`](crate::SignSigV4Layer) does.
 pub struct VerifiedBody<B> {
     kind: Kind<B>,
 }
@@ -65,16 +69,15 @@ where
         Ok((Self { kind: Kind::Checked(watch.share()) }, Some(watch)))
     }
 
+    /// Without a payload, for a second attempt of a request that was verified.
+    #[cfg(feature = "sign")]
+    pub(crate) fn empty(_first: &Self) -> Self {
+        Self { kind: Kind::Empty }
+    }
+
     /// For a body that was read and hashed before the head could be verified.
     pub(super) fn buffered(_evidence: VerifiedHead, body: Bytes) -> Self {
         Self { kind: Kind::Buffered(Some(body).filter(|body| !body.is_empty())) }
-    }
-}
-
-impl<B> Default for VerifiedBody<B> {
-    /// An empty body: for layers that replay a request without a payload.
-    fn default() -> Self {
-        Self { kind: Kind::Empty }
     }
 }
 

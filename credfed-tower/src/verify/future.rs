@@ -65,7 +65,7 @@ where
     Resolve(#[pin] R::Future),
     /// The hash of the real body is part of the signature.
     Buffer {
-        resolved: Option<Resolved<R::Claims>>,
+        resolved: Option<Result<Resolved<R::Claims>, ResolveError>>,
         read: BytesMut,
     },
     Authorize {
@@ -201,14 +201,16 @@ where
             };
             resolved = ready!(resolving.poll(cx));
         }
+        // With uniform errors the body is waited for whether there is a key or not.
+        let uniform = verifier.disclosed(Reason::UnknownKey) != Reason::UnknownKey;
+        if signed.needs_body_hash() && (uniform || resolved.is_ok()) {
+            self.stage.set(Stage::Buffer { resolved: Some(resolved), read: BytesMut::new() });
+            return Poll::Ready(Ok(()));
+        }
         let resolved = match resolved {
             Ok(resolved) => resolved,
             Err(error) => return Poll::Ready(Err(unresolved(self.shared, &signed, error, *self.now))),
         };
-        if signed.needs_body_hash() {
-            self.stage.set(Stage::Buffer { resolved: Some(resolved), read: BytesMut::new() });
-            return Poll::Ready(Ok(()));
-        }
         let head = verifier.verify(&signed, Some(&resolved.key), *self.now)?;
         let payload = match signed.payload_mode() {
             PayloadMode::Sha256(hash) => Some(PayloadSha256(hash)),
@@ -243,6 +245,10 @@ where
         let hash: [u8; 32] = Sha256::digest(&read[..]).into();
         let resolved = resolved.take().ok_or(Reason::Internal)?;
         let signed = self.shared.verifier.parse(parts)?;
+        let resolved = match resolved {
+            Ok(resolved) => resolved,
+            Err(error) => return Poll::Ready(Err(unresolved(self.shared, &signed, error, *self.now))),
+        };
         let head =
             self.shared.verifier.verify_with_body_hash(&signed, Some(&resolved.key), *self.now, hash)?;
         let (caller, decision) = decide(self.shared, parts, &signed, &head, resolved);
@@ -307,7 +313,7 @@ where
     R: ResolveKey,
     A: Authorize<R::Claims>,
 {
-    let caller = Caller::new(head, signed, resolved.not_after, resolved.claims);
+    let caller = Caller::new(head, signed, resolved.key.session_end(), resolved.claims);
     let decision = shared.authorizer.authorize(&AccessRequest::new(parts, signed, caller.claims()));
     (caller, decision)
 }
