@@ -31,7 +31,11 @@ fn verify(verifier: &Verifier, parts: &Parts, key: &ResolvedKey) {
 
 fn both(criterion: &mut Criterion) {
     let mac = Hmac::<Sha256>::new_from_slice(&[7; 32]).unwrap();
-    for (name, (parts, key)) in [("R1", support::measured::r1()), ("R3", support::measured::r3())] {
+    for (name, (parts, key)) in [
+        ("R1", support::measured::r1()),
+        ("R3", support::measured::r3()),
+        ("R3 without escapes", support::measured::r3_alphanumeric()),
+    ] {
         let canonical = vec![b'a'; support::measured::canonical_length(&parts)];
         let verifier = support::s3();
         let mut group = criterion.benchmark_group(name);

@@ -114,23 +114,20 @@ pub(crate) enum Kind {
 
 /// Judges a name as on the wire.
 pub(crate) fn classify(name: &[u8]) -> Kind {
+    if let Some(index) = exact(name) {
+        return Kind::Credential(index);
+    }
     if !name.iter().any(|byte| matches!(byte, b'%' | b'+')) {
-        return classify_decoded(name);
+        return classify_inexact(name);
     }
     let mut decoded = Vec::with_capacity(name.len());
     // A broken escape is refused when the query is canonicalised; here it is merely no credential.
-    match percent::decode(&mut decoded, name, Plus::Space).map(|()| classify_decoded(&decoded)) {
-        Some(Kind::Credential(_)) => Kind::Variant,
-        Some(kind) => kind,
-        None => Kind::Other,
-    }
+    percent::decode(&mut decoded, name, Plus::Space).map_or(Kind::Other, |()| classify_inexact(&decoded))
 }
 
-fn classify_decoded(name: &[u8]) -> Kind {
-    if !name.first_chunk().is_some_and(|prefix: &[u8; 6]| prefix.eq_ignore_ascii_case(b"x-amz-")) {
-        return Kind::Other;
-    }
-    let exact = match name {
+/// The index of a name of the closed list.
+fn exact(name: &[u8]) -> Option<u8> {
+    Some(match name {
         b"X-Amz-Algorithm" => index::ALGORITHM,
         b"X-Amz-Credential" => index::CREDENTIAL,
         b"X-Amz-Date" => index::DATE,
@@ -139,12 +136,19 @@ fn classify_decoded(name: &[u8]) -> Kind {
         b"X-Amz-Signature" => index::SIGNATURE,
         b"X-Amz-Security-Token" => index::SECURITY_TOKEN,
         b"X-Amz-Region-Set" => index::REGION_SET,
-        _ if CREDENTIAL_QUERY_PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) => {
-            return Kind::Variant;
-        }
-        _ => return Kind::Hoisted,
-    };
-    Kind::Credential(exact)
+        _ => return None,
+    })
+}
+
+/// Judges a decoded name that is not on the closed list as it was spelt.
+fn classify_inexact(name: &[u8]) -> Kind {
+    if !name.first_chunk().is_some_and(|prefix: &[u8; 6]| prefix.eq_ignore_ascii_case(b"x-amz-")) {
+        Kind::Other
+    } else if CREDENTIAL_QUERY_PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) {
+        Kind::Variant
+    } else {
+        Kind::Hoisted
+    }
 }
 
 fn decode(text: &str) -> Option<Cow<'_, str>> {

@@ -68,8 +68,13 @@ pub(crate) fn is_plain(bytes: &[u8], extra: impl Fn(u8) -> bool) -> bool {
 
 /// Whether every escape is whole, in upper case, and of a character that needs one.
 pub(crate) fn escapes_are_strict(bytes: &[u8]) -> bool {
-    let any = bytes.iter().fold(0, |any, &byte| any | u8::from(byte == b'%')) != 0;
-    !any || memchr::memchr_iter(b'%', bytes).all(|at| strict_escape(&bytes[at..]).is_some())
+    !has_escapes(bytes) || memchr::memchr_iter(b'%', bytes).all(|at| strict_escape(&bytes[at..]).is_some())
+}
+
+/// Whether there is a `%`.
+#[inline]
+pub(crate) fn has_escapes(bytes: &[u8]) -> bool {
+    bytes.iter().fold(0, |any, &byte| any | u8::from(byte == b'%')) != 0
 }
 
 /// Appends `bytes` decoded, whose escapes have to be strict. Eight bytes at a time, up to the next `%`.

@@ -54,6 +54,9 @@ impl Pair {
             let whole = &query[self.start as usize..self.end as usize];
             return !self.more_equals && percent::escapes_are_strict(whole);
         }
+        if !percent::has_escapes(value) {
+            return !self.more_equals;
+        }
         let start = out.len();
         if self.more_equals || percent::decode_strict(out, value).is_none() {
             return false;

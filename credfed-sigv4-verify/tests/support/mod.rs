@@ -334,13 +334,22 @@ pub(crate) mod measured {
         "GET\n".len() + parts.uri.path().len() + 1 + query + 1 + lines + 1 + list + "UNSIGNED-PAYLOAD".len()
     }
 
-    /// A presigned GET with the same token.
+    /// A presigned GET with the same token, of whose characters every thirtieth has to be escaped.
     pub(crate) fn r3() -> (Parts, ResolvedKey) {
+        presigned(&token())
+    }
+
+    /// As [`r3`], with a token of letters and digits, which needs no escapes.
+    pub(crate) fn r3_alphanumeric() -> (Parts, ResolvedKey) {
+        presigned(&token().replace(['+', '/', '='], "0"))
+    }
+
+    fn presigned(token: &str) -> (Parts, ResolvedKey) {
         let request = http::Request::get("https://bucket.s3.us-east-1.amazonaws.com/photos/2026/a.jpg")
             .header("user-agent", "measured/1.0")
             .body(())
             .unwrap();
-        let mut signer = Signer::s3(Carrier::Presigned).token(&token());
+        let mut signer = Signer::s3(Carrier::Presigned).token(token);
         signer.checksum_header = false;
         (signer.sign_unsigned(request), signer.key())
     }
