@@ -334,7 +334,7 @@ pub(crate) mod measured {
         "GET\n".len() + parts.uri.path().len() + 1 + query + 1 + lines + 1 + list + "UNSIGNED-PAYLOAD".len()
     }
 
-    /// A presigned GET with the same token, of whose characters every thirtieth has to be escaped.
+    /// A presigned GET with the same token, 37 of whose characters have to be escaped.
     pub(crate) fn r3() -> (Parts, ResolvedKey) {
         presigned(&token())
     }
