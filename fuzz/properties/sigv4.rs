@@ -79,6 +79,9 @@ pub(crate) fn sign_then_verify(data: &[u8]) {
     let parts = signer.sign(request);
     let verifier = signer.verifier();
     let verdict = verify(&verifier, &parts, &signer.key());
+    if matches!(verdict, Err(Reason::LimitExceeded(_))) {
+        return;
+    }
     assert_eq!(verdict, Ok(()), "{parts:?}");
     let wrong = ResolvedKey::new("wrong", signer.key().kind(), 1);
     assert_eq!(verify(&verifier, &parts, &wrong), Err(Reason::SignatureMismatch));
