@@ -88,7 +88,8 @@ fn of_bucket(method: &Method, bucket: &BucketName, query: &Query) -> Result<Vec<
     let administer = need(Action::Administer, Extent::Everything);
     Ok(match *method {
         Method::GET => {
-            let prefix = KeyPrefix::parse(query.only("prefix")?.unwrap_or_default()).ok_or(Unclear::Query)?;
+            let prefix = KeyPrefix::parse(query.value("prefix").unwrap_or_default().to_owned())
+                .ok_or(Unclear::Query)?;
             let mut needs = vec![need(Action::List, Extent::Prefix(prefix))];
             needs.extend((!query.has_only(&LISTING)).then_some(administer));
             needs
@@ -144,7 +145,7 @@ fn of_object(
         Method::GET | Method::HEAD => (vec![need(Action::Read)], &READING[..]),
         Method::PUT => (vec![need(Action::Write)], &WRITING[..]),
         // An empty upload id is none to some servers, and then the object goes.
-        Method::DELETE if query.only("uploadId")?.is_some_and(|id| !id.is_empty()) => {
+        Method::DELETE if query.value("uploadId").is_some_and(|id| !id.is_empty()) => {
             if query.has_only(&["uploadId", "x-id"]) {
                 (vec![need(Action::Write)], &["uploadId", "x-id"][..])
             } else {
@@ -257,6 +258,14 @@ impl Query {
                 None => pairs.push((parameter.name().ok_or(Unclear::Query)?.into_owned(), value)),
             }
         }
+        // Of two values some servers take the first, some the last, and no operation of S3 has two.
+        if pairs
+            .iter()
+            .enumerate()
+            .any(|(index, (name, _))| pairs[..index].iter().any(|(other, _)| other == name))
+        {
+            return Err(Unclear::Query);
+        }
         // Beside a signature in the header they mean nothing, or to some servers something.
         if presigned || hoisted.is_empty() { Ok(Self { pairs, hoisted }) } else { Err(Unclear::Query) }
     }
@@ -269,12 +278,8 @@ impl Query {
         self.pairs.iter().all(|(found, _)| known.contains(&found.as_str()))
     }
 
-    /// The value of a parameter that must not come twice.
-    fn only(&self, name: &str) -> Result<Option<String>, Unclear> {
-        only(
-            self.pairs.iter().filter(|(found, _)| found == name).map(|(_, value)| value.clone()),
-            Unclear::Query,
-        )
+    fn value(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -299,13 +304,8 @@ impl Acting<'_> {
             values.push(std::str::from_utf8(value.as_bytes()).map_err(|_| Unclear::Header)?.to_owned());
         }
         values.extend(self.hoisted.iter().filter(|(found, _)| found == name).map(|(_, value)| value.clone()));
-        only(values.into_iter(), Unclear::Header)
+        if values.len() > 1 { Err(Unclear::Header) } else { Ok(values.pop()) }
     }
-}
-
-fn only(mut values: impl Iterator<Item = String>, repeated: Unclear) -> Result<Option<String>, Unclear> {
-    let first = values.next();
-    if values.next().is_some() { Err(repeated) } else { Ok(first) }
 }
 
 /// Whether some server takes this header for another method, another path, or another source object than the ones
@@ -313,6 +313,11 @@ fn only(mut values: impl Iterator<Item = String>, repeated: Unclear) -> Result<O
 fn is_misleading(name: &str) -> bool {
     const REWRITING: [&str; 5] =
         ["x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
+    // Gateways to older interfaces take an underscore for a hyphen.
+    if name.contains('_') {
+        let hyphened = name.replace('_', "-");
+        return hyphened.starts_with("x-amz-") || is_misleading(&hyphened);
+    }
     REWRITING.contains(&name)
         || name.starts_with("x-minio-")
         || name.starts_with("x-rgw-")

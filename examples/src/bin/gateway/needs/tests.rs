@@ -117,6 +117,7 @@ fn a_list_needs_its_prefix_decoded_once() {
         "prefix=a%2F%2Fb",
         "prefix=%ff",
         "prefix=a%00",
+        "list-type=2&list-type=1&prefix=a",
     ] {
         assert_eq!(needs("GET", &format!("/bucket?{twofold}")), Err(Unclear::Query), "{twofold}");
     }
@@ -235,7 +236,15 @@ fn headers_that_reach_further_need_more() {
     assert_eq!(unpacked, Ok(vec![key(Write, "k"), whole(Administer)]));
     let unlocked = needs_with("POST", "/bucket?delete", &[("x-amz-bypass-governance-retention", "true")]);
     assert_eq!(unlocked, Ok(vec![whole(Action::Delete), whole(Administer)]));
-    for name in ["x-http-method-override", "x-rewrite-url", "x-amz-rename-source", "x-minio-force-delete"] {
+    for name in [
+        "x_amz_copy_source",
+        "x-amz_acl",
+        "x_http_method_override",
+        "x-http-method-override",
+        "x-rewrite-url",
+        "x-amz-rename-source",
+        "x-minio-force-delete",
+    ] {
         assert_eq!(needs_with("PUT", "/bucket/k", &[(name, "x")]), Err(Unclear::Header), "{name}");
     }
 }
