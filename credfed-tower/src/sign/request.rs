@@ -52,7 +52,7 @@ pub(super) fn prepare(
     host_counts: bool,
 ) -> Result<Upstream, &'static str> {
     strip_credentials(parts);
-    fold_blanks(&mut parts.headers);
+    without_tabs(&mut parts.headers);
     let query = parts.uri.query().unwrap_or_default();
     if percent_decode_str(query).decode_utf8().is_err() {
         return Err("its query is not UTF-8");
@@ -176,21 +176,14 @@ fn signable(headers: &HeaderMap) -> Result<Vec<(&str, &str)>, &'static str> {
     Ok(signable)
 }
 
-/// Signers disagree on tabs and runs of blanks within a signed value: none is sent.
-fn fold_blanks(headers: &mut HeaderMap) {
-    for (name, value) in headers.iter_mut() {
-        let signed = name.as_str().starts_with("x-amz-") || *name == CONTENT_TYPE || *name == "content-md5";
-        let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-        if !signed
-            || !value.as_bytes().windows(2).any(|two| two.iter().all(blank))
-                && !value.as_bytes().contains(&b'\t')
-        {
-            continue;
-        }
-        let words = value.as_bytes().split(|byte| blank(byte)).filter(|word| !word.is_empty());
-        let folded = words.collect::<Vec<_>>().join(&b' ');
-        if let Ok(folded) = HeaderValue::from_bytes(&folded) {
-            *value = folded;
+/// Signers disagree on tabs within a signed value, so blanks are sent in their place, which mean the same (RFC 9110,
+/// section 5.5). Runs of blanks stay as they are.
+fn without_tabs(headers: &mut HeaderMap) {
+    for value in headers.values_mut().filter(|value| value.as_bytes().contains(&b'\t')) {
+        let blanks: Vec<u8> =
+            value.as_bytes().iter().map(|byte| if *byte == b'\t' { b' ' } else { *byte }).collect();
+        if let Ok(blanks) = HeaderValue::from_bytes(&blanks) {
+            *value = blanks;
         }
     }
 }
