@@ -2,9 +2,13 @@
 //!
 //! | port | sleeps through | spawns | for |
 //! |---|---|---|---|
-//! | [`TokioRuntime`] (feature `tokio`, the default) | tokio, or a timer thread outside of it | on the current tokio runtime | servers |
+//! | [`TokioRuntime`] (feature `tokio`, the default) | a timer thread (futures-timer) | on the current tokio runtime | servers |
 //! | [`AnyExecutor`] | a timer thread (futures-timer) | no | any executor |
 //! | `VirtualRuntime` (feature `test-util`) | its own settable clock | on itself | tests |
+//!
+//! Nobody sleeps through tokio. A timer of tokio's dies with its runtime and panics without a time driver, and a
+//! load outlives the runtime of whoever polled it first: others, on other runtimes, wait for it. So a deadline
+//! must not belong to any of them.
 
 #[cfg(any(test, feature = "test-util"))]
 mod virtual_time;
@@ -133,10 +137,10 @@ pub fn system_time() -> SystemTime {
     clocks::coarse().wall()
 }
 
-/// Timers and tasks of the tokio runtime that the caller runs in.
+/// Spawns on the tokio runtime that the caller runs in; outside of tokio it spawns nothing.
 ///
-/// Outside of tokio, and on a runtime without a time driver, it sleeps on a timer thread; outside of tokio it
-/// spawns nothing.
+/// It sleeps on a timer thread, so that a sleep survives the runtime that it was begun on, and needs no time
+/// driver.
 #[cfg(feature = "tokio")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokioRuntime;
@@ -151,19 +155,8 @@ impl Runtime for TokioRuntime {
         clocks::coarse()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the port")]
     fn sleep(&self, duration: Duration) -> Sleep {
-        use std::panic::{AssertUnwindSafe, catch_unwind};
-
-        use futures::FutureExt;
-
-        // A tokio timer panics when it is made without a time driver, and when its runtime is gone.
-        let timer = || tokio::runtime::Handle::try_current().ok().map(|_| tokio::time::sleep(duration));
-        match catch_unwind(timer) {
-            // One that cannot fire any more counts as fired.
-            Ok(Some(timer)) => AssertUnwindSafe(timer).catch_unwind().map(drop).boxed(),
-            _ => AnyExecutor.sleep(duration),
-        }
+        AnyExecutor.sleep(duration)
     }
 
     fn can_spawn(&self) -> bool {
@@ -279,13 +272,15 @@ mod tests {
 
     #[cfg(feature = "tokio")]
     #[test]
-    fn a_tokio_timer_outlives_its_runtime() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    fn a_timer_outlives_the_runtime_that_it_was_begun_on() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let inside = runtime.enter();
-        let timer = TokioRuntime.sleep(Duration::from_secs(3600));
+        let mut timer = TokioRuntime.sleep(Duration::from_millis(20));
+        let first = timer.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        assert!(first.is_pending());
         drop(inside);
         drop(runtime);
-        futures::executor::block_on(timer);
+        futures::executor::block_on(&mut timer);
     }
 
     #[test]

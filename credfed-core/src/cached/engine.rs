@@ -80,7 +80,7 @@ impl<C: Send + Sync + 'static> Core<C> {
         if let Some(entry) = snapshot.as_ref()
             && entry.is_fresh(self.runtime.coarse_now())
         {
-            self.observe(|observer| observer.hit(&self.identity));
+            self.tell_hit(entry);
             return Some(f(&entry.credential));
         }
         drop(snapshot);
@@ -93,7 +93,7 @@ impl<C: Send + Sync + 'static> Core<C> {
     pub(super) fn hit(&self) -> Option<Cached<C>> {
         let snapshot = self.snapshot.load();
         let entry = snapshot.as_ref().filter(|entry| entry.is_fresh(self.runtime.coarse_now()))?;
-        self.observe(|observer| observer.hit(&self.identity));
+        self.tell_hit(entry);
         Some(serve(Arc::clone(entry)))
     }
 
@@ -111,17 +111,20 @@ impl<C: Send + Sync + 'static> Core<C> {
         if !at_rest {
             self.kick();
         }
-        entry.filter(|_| phase != Phase::Expired)
+        let entry = entry.filter(|_| phase != Phase::Expired)?;
+        self.tell_served(&entry);
+        Some(entry)
     }
 
-    /// What is to be done for a caller who can wait. `losses` counts the loads that were lost under it.
+    /// What is to be done for a caller who can wait. `losses` counts the loads that were lost under it. Who
+    /// serves what this gives tells the observer.
     pub(super) fn decide(self: &Arc<Self>, losses: u8) -> Verdict<C> {
         let now = self.runtime.now();
         if let Some(entry) = self.snapshot.load_full()
             && entry.phase(now) == Phase::Advisory
             && entry.is_quiet(now)
         {
-            return self.serve_ageing(entry);
+            return Verdict::Serve(serve(entry));
         }
         // A runtime that dropped the task at once would do so again: then the waiters drive alone.
         let drives = self.drives() && losses < 2;
@@ -154,7 +157,7 @@ impl<C: Send + Sync + 'static> Core<C> {
             (Phase::Advisory | Phase::Mandatory, Some(entry), Some(flight)) if flight.tether.is_none() => {
                 Verdict::Nudge(serve(entry), flight)
             }
-            (Phase::Advisory | Phase::Mandatory, Some(entry), _) => self.serve_ageing(entry),
+            (Phase::Advisory | Phase::Mandatory, Some(entry), _) => Verdict::Serve(serve(entry)),
             (_, _, Some(flight)) => Verdict::Wait { limit: self.left(&flight, now), flight },
             (_, entry, None) => match (self.stale(entry, now), error) {
                 (Some(stale), _) => Verdict::Serve(stale),
@@ -211,7 +214,9 @@ impl<C: Send + Sync + 'static> Core<C> {
             let mut gate = self.gate.lock();
             let current = self.snapshot.load();
             let is_current = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &seen.entry));
-            let is_free = gate.flight.is_none() && now.mono >= gate.refresh_from && !gate.pauses_warm(now);
+            let is_free = gate.flight.as_ref().is_none_or(|flight| flight.is_lost(now, self.load_deadline))
+                && now.mono >= gate.refresh_from
+                && !gate.pauses_warm(now);
             if !is_current || !is_free {
                 return;
             }
@@ -230,8 +235,8 @@ impl<C: Send + Sync + 'static> Core<C> {
             if !is_current {
                 return;
             }
-            gate.rejected(now);
-            (self.snapshot.swap(None), gate.rejected.replace(Arc::clone(&rejected.entry)))
+            let error = gate.rejected(now);
+            (self.snapshot.swap(None), gate.rejected.replace(Arc::clone(&rejected.entry)), error)
         };
         drop(forgotten);
         tracing::warn!(identity = %self.identity, ?why, "the service rejected the current credential");
@@ -254,7 +259,7 @@ impl<C: Send + Sync + 'static> Core<C> {
             },
             expires_in: entry.and_then(|entry| entry.remaining(now)),
             generation: gate.generation,
-            refreshing: gate.flight.is_some(),
+            refreshing: gate.flight.as_ref().is_some_and(|flight| !flight.is_lost(now, self.load_deadline)),
             consecutive_failures: gate.failures,
             last_error: gate.last_error.as_ref().map(ProviderError::kind),
         }
@@ -278,11 +283,24 @@ impl<C: Send + Sync + 'static> Core<C> {
         }
     }
 
-    fn serve_ageing(&self, entry: Arc<Entry<C>>) -> Verdict<C> {
+    /// Tells that a valid credential past its quiet youth was served, if that is worth telling: once per
+    /// caller, whatever way it went.
+    pub(super) fn tell_served(&self, entry: &Entry<C>) {
         if entry.is_failing() {
             self.observe(|observer| observer.served_while_failing(&self.identity));
         }
-        Verdict::Serve(serve(entry))
+    }
+
+    /// A load may fail behind a credential in its quiet youth too, if another one overtook it.
+    #[inline]
+    fn tell_hit(&self, entry: &Entry<C>) {
+        self.observe(|observer| {
+            if entry.is_failing() {
+                observer.served_while_failing(&self.identity);
+            } else {
+                observer.hit(&self.identity);
+            }
+        });
     }
 
     fn stale(&self, entry: Option<Arc<Entry<C>>>, now: Now) -> Option<Cached<C>> {

@@ -49,6 +49,7 @@ impl<C: Send + Sync + 'static> Core<C> {
     /// its own, for the gate is held.
     pub(super) fn launch(self: &Arc<Self>, gate: &mut Gate<C>, now: Now, drives: bool) -> Option<Task> {
         gate.flights += 1;
+        gate.note_launch(now);
         let (id, base) = (gate.flights, gate.generation);
         let tether = drives.then(|| Arc::new(()));
         let (alive, orphaned) = oneshot::channel::<Infallible>();
@@ -134,7 +135,7 @@ async fn fly<C: Send + Sync + 'static>(
         let started = runtime.now();
         if let Some(core) = core.upgrade() {
             let tell = AssertUnwindSafe(|| core.observe(|observer| observer.refresh_started(&identity)));
-            drop(catch_unwind(tell));
+            let _ = tamed(catch_unwind(tell));
         }
         let load = AssertUnwindSafe(async {
             match select(source.provide_dyn(), runtime.sleep(deadline)).await {
@@ -151,17 +152,23 @@ async fn fly<C: Send + Sync + 'static>(
             },
         };
         let panicked = || ProviderError::transient("the source panicked");
-        let loaded = loaded.unwrap_or_else(|_| Err(panicked()));
+        let loaded = tamed(loaded).unwrap_or_else(|| Err(panicked()));
         let Some(core) = core.upgrade() else {
             return Landing::Failed(ProviderError::transient("the cached provider is gone"));
         };
-        catch_unwind(AssertUnwindSafe(|| core.land(&ticket, started, loaded))).unwrap_or_else(|_| {
+        tamed(catch_unwind(AssertUnwindSafe(|| core.land(&ticket, started, loaded)))).unwrap_or_else(|| {
             let error = panicked();
             let _ = core.note_failure(ticket.id, &error, started);
             Landing::Failed(error)
         })
     };
     flight.instrument(span).await
+}
+
+/// Drops what a panic carried; that drop may panic too.
+fn tamed<T>(outcome: std::thread::Result<T>) -> Option<T> {
+    let drop_payload = |payload| drop(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+    outcome.map_err(drop_payload).ok()
 }
 
 pub(super) fn too_late() -> ProviderError {

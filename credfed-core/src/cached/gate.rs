@@ -66,7 +66,8 @@ impl<C> Gate<C> {
     }
 
     /// Takes note of a failed load. `remaining` is how long a valid credential lasts, if there is one.
-    /// Gives the moment up to which the source is left alone.
+    /// Gives the moment up to which the source is left alone. What replaces the last error takes it out first
+    /// and drops it after the lock: it carries a foreign cause, whose drop may ask this very cache.
     pub(super) fn failed(&mut self, error: &ProviderError, now: Now, remaining: Option<Duration>) -> u64 {
         self.failures = self.failures.saturating_add(1);
         self.last_error = Some(error.clone());
@@ -82,11 +83,12 @@ impl<C> Gate<C> {
         }
     }
 
-    /// Takes note of a load that worked. `recurred`: it brought back what had been rejected.
-    pub(super) fn succeeded(&mut self, now: Now, recurred: bool) {
+    /// Takes note of a load that worked. `recurred`: it brought back what had been rejected. Gives the error
+    /// that is forgotten, to be dropped after the lock.
+    #[must_use]
+    pub(super) fn succeeded(&mut self, now: Now, recurred: bool) -> Option<ProviderError> {
         self.failures = 0;
         self.cold_failures = 0;
-        self.last_error = None;
         self.warm_until = 0;
         self.cold_until = 0;
         if recurred {
@@ -95,6 +97,7 @@ impl<C> Gate<C> {
             self.forced_pause = FORCED_LEAST;
             self.forced_from = self.forced_from.min(now.mono.saturating_add(FORCED_LEAST));
         }
+        self.last_error.take()
     }
 
     /// The source gave the held credential once more: it is asked again a little later.
@@ -102,17 +105,27 @@ impl<C> Gate<C> {
         self.warm_until = mono;
     }
 
+    /// A load that a rejection forced begins: the next one of its kind has to wait from here.
+    pub(super) fn note_launch(&mut self, now: Now) {
+        if self.rejected.is_some() {
+            self.forced_from = self.forced_from.max(now.mono.saturating_add(self.forced_pause));
+        }
+    }
+
     /// Takes note of a rejection. The next load may begin at once, unless the last forced one was a moment
-    /// ago or the server asked for patience.
-    pub(super) fn rejected(&mut self, now: Now) {
+    /// ago or the server asked for patience. Gives the error that is forgotten, to be dropped after the lock.
+    #[must_use]
+    pub(super) fn rejected(&mut self, now: Now) -> Option<ProviderError> {
         self.warm_until = 0;
         self.cold_failures = 0;
+        let mut forgotten = None;
         if now.mono < self.forced_from {
             self.cold_until = self.cold_until.max(self.forced_from);
-            self.last_error =
-                Some(ProviderError::rejected("the credential was rejected by the service that it is for"));
+            let error = ProviderError::rejected("the credential was rejected by the service that it is for");
+            forgotten = self.last_error.replace(error);
         }
         self.forced_from = self.forced_from.max(now.mono).saturating_add(self.forced_pause);
+        forgotten
     }
 }
 

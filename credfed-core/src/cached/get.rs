@@ -49,10 +49,11 @@ impl<C: Send + Sync + 'static> Future for Get<C> {
                         return Poll::Ready(Ok(hit));
                     }
                     match this.core.decide(this.losses) {
-                        Verdict::Serve(cached) => return Poll::Ready(Ok(cached)),
-                        Verdict::Fail(error) => return Poll::Ready(Err(error)),
+                        Verdict::Serve(cached) => return this.done(Ok(cached)),
+                        Verdict::Fail(error) => return this.done(Err(error)),
                         Verdict::Nudge(cached, flight) => {
-                            return Poll::Ready(Ok(this.nudge(cached, flight, cx)));
+                            let cached = this.nudge(cached, flight, cx);
+                            return this.done(Ok(cached));
                         }
                         Verdict::Wait { flight, limit } => {
                             let limit = this.core.sleep(limit);
@@ -89,7 +90,8 @@ impl<C: Send + Sync + 'static> Future for Get<C> {
                     this.state = State::Start;
                     if this.losses > MOST_LOSSES {
                         let error = ProviderError::transient("no credential lasted until it could be served");
-                        return this.done(Err(error));
+                        let answer = this.core.fallback().ok_or(error);
+                        return this.done(answer);
                     }
                 }
             }
@@ -106,8 +108,13 @@ impl<C: Send + Sync + 'static> Get<C> {
         }
     }
 
-    /// Polled once more, it asks anew.
+    /// Tells of what is served. Polled once more, it asks anew.
     fn done(&mut self, answer: Result<Cached<C>, ProviderError>) -> Poll<Result<Cached<C>, ProviderError>> {
+        if let Ok(cached) = &answer
+            && !cached.stale
+        {
+            self.core.tell_served(&cached.entry);
+        }
         self.state = State::Start;
         self.losses = 0;
         Poll::Ready(answer)

@@ -38,17 +38,19 @@ impl<C: Send + Sync + 'static> Core<C> {
                 && self.source.is_same_dyn(&held.credential, &arrival.credential)
         });
         let lifetime = arrival.lifetime;
-        let ended;
+        let (ended, error);
         let (entry, forgotten) = {
             let mut gate = self.gate.lock();
             ended = gate.flight.take_if(|flight| flight.id == ticket.id);
-            if gate.generation != ticket.base {
+            // Given up, and another load is under way: it must not bring the rejected one back over that.
+            let overtaken = ended.is_none() && gate.flight.is_some() && recurred;
+            if gate.generation != ticket.base || overtaken {
                 return Landing::Lost;
             }
             let is_current = |held: &&Arc<Entry<C>>| {
                 self.snapshot.load().as_ref().is_some_and(|current| Arc::ptr_eq(current, held))
             };
-            gate.succeeded(now, recurred);
+            error = gate.succeeded(now, recurred);
             if let Some(held) = held.as_ref().filter(is_current) {
                 let hint = arrival.hint.unwrap_or_default();
                 let pause = held.remaining(now).map_or(hint, |remaining| remaining / 10);
@@ -65,7 +67,7 @@ impl<C: Send + Sync + 'static> Core<C> {
                 (entry, (before, gate.rejected.take()))
             }
         };
-        drop((ended, forgotten));
+        drop((ended, forgotten, error));
         tracing::debug!(generation = entry.generation, lifetime = ?lifetime, "credential loaded");
         self.observe(|observer| observer.refresh_succeeded(&self.identity, lifetime));
         Landing::Loaded(entry)
@@ -86,13 +88,14 @@ impl<C: Send + Sync + 'static> Core<C> {
         error: &ProviderError,
         now: Now,
     ) -> Result<Option<Duration>, GivenUp> {
-        let ended;
+        let (ended, forgotten);
         let remaining = {
             let mut gate = self.gate.lock();
             ended = gate.flight.take_if(|flight| flight.id == id);
             if ended.is_none() {
                 return Err(GivenUp);
             }
+            forgotten = gate.last_error.take();
             let valid = self.snapshot.load_full().filter(|entry| entry.is_valid(now));
             let remaining = valid.as_ref().map(|entry| entry.remaining(now).unwrap_or(Duration::MAX));
             let until = gate.failed(error, now, remaining);
@@ -102,7 +105,7 @@ impl<C: Send + Sync + 'static> Core<C> {
             }
             remaining
         };
-        drop(ended);
+        drop((ended, forgotten));
         Ok(remaining)
     }
 }

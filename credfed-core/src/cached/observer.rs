@@ -30,7 +30,8 @@ pub trait Observer: fmt::Debug + Send + Sync + 'static {
         let _ = (identity, error, still_valid);
     }
 
-    /// A valid credential was served although the last load failed.
+    /// A valid credential was served although the last load failed: once per caller, whether it came through
+    /// `get`, `try_get` or `with`.
     fn served_while_failing(&self, identity: &Identity) {
         let _ = identity;
     }

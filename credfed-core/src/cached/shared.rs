@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures::future::BoxFuture;
 
-use crate::cached::sync::{AtomicBool, Lock, Ordering};
+use crate::cached::sync::{AtomicBool, Lock, Ordering, fence};
 
 /// One handle; each waiter has its own.
 pub(super) struct Shared<T> {
@@ -54,6 +54,8 @@ impl<T: Clone> Shared<T> {
         }
         // First of all: whoever is at it now is sure to see this waker when it lets go.
         self.place = Some(inner.bell.sit(self.place, cx.waker()));
+        // With the one below: either the lock is seen let go here, or there the ring that came before this.
+        fence(Ordering::SeqCst);
         if let Some(mut future) = inner.future.try_lock()
             && let Some(mut running) = future.take()
         {
@@ -64,6 +66,7 @@ impl<T: Clone> Shared<T> {
                 Ok(Poll::Pending) => {
                     *future = Some(running);
                     drop(future);
+                    fence(Ordering::SeqCst);
                     // Who was woken meanwhile may have found it taken and gone back to sleep.
                     if inner.bell.rung.swap(false, Ordering::SeqCst) {
                         inner.bell.ring();

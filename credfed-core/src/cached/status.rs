@@ -23,7 +23,8 @@ pub struct Status {
 }
 
 impl Status {
-    /// Whether a caller would be served without waiting.
+    /// Whether a valid credential is at hand. In the mandatory window a caller may still wait for a refresh, for
+    /// two seconds at most.
     pub fn is_ready(&self) -> bool {
         !matches!(self.state, State::Empty | State::Expired)
     }

@@ -1,6 +1,6 @@
 //! What the engine shares between threads, named in one place so that a model checker can put its own in.
 
-pub(super) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+pub(super) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 

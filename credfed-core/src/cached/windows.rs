@@ -49,8 +49,8 @@ impl Windows {
             return Plan { advisory, mandatory: None, expiry: None };
         };
         let advisory = match hint {
-            Some(hint) => lifetime.saturating_sub(hint),
-            None => self.advisory.unwrap_or_else(|| table(lifetime)),
+            Some(hint) if hint < lifetime => lifetime.saturating_sub(hint),
+            _ => self.advisory.unwrap_or_else(|| table(lifetime)),
         };
         let advisory = advisory.min(lifetime / 2);
         let start = lifetime - advisory + (advisory / 2).mul_f64(spread.clamp(0.0, 1.0)).min(advisory / 2);

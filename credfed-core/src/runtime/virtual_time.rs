@@ -47,7 +47,9 @@ impl Clock for VirtualClock {
 /// A runtime whose time moves only when a test says so, and which runs its tasks on the test's own thread.
 ///
 /// Sleeps fire when [`advance`](Self::advance) passes them; spawned tasks run in
-/// [`run`](Self::run), `advance` and [`block_on`](Self::block_on). Clones are one runtime.
+/// [`run`](Self::run), `advance` and [`block_on`](Self::block_on). Clones are one runtime. Its tasks may wake
+/// each other from any thread, but run it from one thread at a time: two that run it at once may each miss what
+/// the other has in hand.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};

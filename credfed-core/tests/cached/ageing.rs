@@ -261,3 +261,18 @@ fn what_never_expires_is_refreshed_by_its_hint_and_no_more_often() {
         }
     }
 }
+
+#[test]
+fn a_hint_past_the_expiry_does_not_end_the_refresh_ahead() {
+    let (runtime, ..) = stage(Act::Hang);
+    for hint in [HOUR, 2 * HOUR, Duration::MAX] {
+        let source =
+            credfed_core::provider_fn(credfed_core::Identity::of("hint").finish(), move || async move {
+                Ok(credfed_core::Expiring::after(1_u32, HOUR).refresh_hint(hint))
+            });
+        let provider = CachedProvider::builder(source).runtime(runtime.clone()).build();
+        runtime.block_on(provider.get()).unwrap().unwrap();
+        runtime.advance(53 * MINUTE);
+        assert_eq!(provider.status().state, State::Advisory, "hint {hint:?}");
+    }
+}

@@ -1,13 +1,15 @@
 //! A source that does not do what it should.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
-use credfed_core::cached::{Observer, State};
-use credfed_core::{CachedProvider, ErrorKind, Identity, ProviderError, Rejection};
+use credfed_core::cached::State;
+use credfed_core::{
+    CachedProvider, ErrorKind, Expiring, Identity, ProviderError, Rejection, VirtualRuntime, provider_fn,
+};
 
-use crate::support::{Act, HOUR, MINUTE, SECOND, at_once, down, get, poll_once, stage};
+use crate::support::{Act, HOUR, MINUTE, SECOND, down, get, poll_once, stage};
 
 #[test]
 fn a_failed_refresh_keeps_serving_the_valid_credential() {
@@ -141,13 +143,13 @@ fn a_load_that_hangs_ends_at_its_deadline() {
 
 #[test]
 fn what_had_expired_when_it_arrived_is_a_failed_load() {
-    let now = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     for act in [
         Act::Give(Duration::ZERO),
         Act::GiveUntil(now),
         Act::GiveUntil(now - HOUR),
-        Act::GiveUntil(std::time::SystemTime::UNIX_EPOCH),
-        Act::GiveUntil(std::time::SystemTime::UNIX_EPOCH - HOUR),
+        Act::GiveUntil(SystemTime::UNIX_EPOCH),
+        Act::GiveUntil(SystemTime::UNIX_EPOCH - HOUR),
         Act::Late(2 * SECOND, Box::new(Act::Give(2 * SECOND))),
     ] {
         let (runtime, _, provider) = stage(act);
@@ -162,7 +164,7 @@ fn what_had_expired_when_it_arrived_is_a_failed_load() {
 
 #[test]
 fn what_expires_at_the_end_of_9999_is_served() {
-    let end = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    let end = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
     let (runtime, _, provider) = stage(Act::GiveUntil(end));
     assert_eq!(*get(&runtime, &provider).unwrap(), 1);
     runtime.advance(Duration::from_secs(86_400 * 365));
@@ -212,66 +214,96 @@ fn a_rejected_credential_is_not_served_past_its_expiry_either() {
     assert!(get(&runtime, &provider).is_err());
 }
 
-#[derive(Clone, Debug, Default)]
-struct Tally(Arc<[AtomicU32; 6]>);
+#[test]
+fn a_panic_whose_payload_panics_too_is_one_failed_load() {
+    struct Bomb;
 
-impl Tally {
-    fn count(&self, which: usize) {
-        self.0[which].fetch_add(1, Ordering::Relaxed);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("the payload too");
+        }
     }
 
-    fn all(&self) -> [u32; 6] {
-        std::array::from_fn(|which| self.0[which].load(Ordering::Relaxed))
+    let runtime = VirtualRuntime::new(SystemTime::UNIX_EPOCH);
+    let calls = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&calls);
+    let source = provider_fn(Identity::of("bomb").finish(), move || {
+        let call = counter.fetch_add(1, Ordering::SeqCst);
+        async move {
+            if call == 0 {
+                return Ok(Expiring::after(1_u32, HOUR));
+            }
+            std::panic::panic_any(Bomb)
+        }
+    });
+    let provider = CachedProvider::builder(source).runtime(runtime.clone()).build();
+    runtime.block_on(provider.get()).unwrap().unwrap();
+    runtime.advance(59 * MINUTE + SECOND);
+    let answer = runtime.block_on(provider.get()).unwrap();
+    assert!(answer.is_ok(), "a valid credential is never replaced by an error");
+    assert_eq!((calls.load(Ordering::SeqCst), provider.status().consecutive_failures), (2, 1));
+}
+
+/// A cause that asks the cache when it is dropped, and counts that.
+struct Nosy(Arc<OnceLock<CachedProvider<u32>>>, Arc<AtomicU32>);
+
+impl Drop for Nosy {
+    fn drop(&mut self) {
+        if let Some(provider) = self.0.get() {
+            let _ = provider.status();
+            self.1.fetch_add(1, Ordering::SeqCst);
+        }
     }
 }
 
-impl Observer for Tally {
-    fn hit(&self, _: &Identity) {
-        self.count(0);
-    }
-
-    fn refresh_started(&self, _: &Identity) {
-        self.count(1);
-    }
-
-    fn refresh_succeeded(&self, _: &Identity, lifetime: Option<Duration>) {
-        assert_eq!(lifetime, Some(HOUR));
-        self.count(2);
-    }
-
-    fn refresh_failed(&self, _: &Identity, error: &ProviderError, still_valid: Option<Duration>) {
-        assert!(error.is_same(error) && still_valid == Some(7 * MINUTE));
-        self.count(3);
-    }
-
-    fn served_while_failing(&self, _: &Identity) {
-        self.count(4);
-    }
-
-    fn invalidated(&self, _: &Identity, why: Rejection) {
-        assert_eq!(why, Rejection::Unauthorized);
-        self.count(5);
+impl std::fmt::Debug for Nosy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Nosy")
     }
 }
+
+impl std::fmt::Display for Nosy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("nosy")
+    }
+}
+
+impl std::error::Error for Nosy {}
 
 #[test]
-fn an_observer_is_told_what_happens() {
-    let (runtime, source, _) = stage(Act::Give(HOUR));
-    let tally = Tally::default();
-    let provider =
-        CachedProvider::builder(Arc::clone(&source)).runtime(runtime.clone()).observer(tally.clone()).build();
-    let cached = get(&runtime, &provider).unwrap();
-    get(&runtime, &provider).unwrap();
-    provider.with(|_| ()).unwrap();
-    provider.try_get().unwrap();
-    assert_eq!(tally.all(), [3, 1, 1, 0, 0, 0]);
-    source.then_always(Act::Fail(down()));
-    runtime.advance(53 * MINUTE);
-    at_once(&provider).unwrap().unwrap();
-    runtime.run();
-    at_once(&provider).unwrap().unwrap();
-    assert_eq!(tally.all(), [3, 2, 1, 1, 1, 0]);
-    provider.invalidate(&cached, Rejection::Unauthorized);
-    provider.invalidate(&cached, Rejection::Unauthorized);
-    assert_eq!(tally.all(), [3, 2, 1, 1, 1, 1]);
+fn a_cause_that_asks_the_cache_when_it_is_dropped_does_not_lock_it_up() {
+    let (done, finished) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = VirtualRuntime::new(SystemTime::UNIX_EPOCH);
+        let own: Arc<OnceLock<CachedProvider<u32>>> = Arc::default();
+        let (inner, dropped) = (Arc::clone(&own), Arc::new(AtomicU32::new(0)));
+        let (calls, drops) = (AtomicU32::new(0), Arc::clone(&dropped));
+        let source = provider_fn(Identity::of("nosy").finish(), move || {
+            let call = calls.fetch_add(1, Ordering::SeqCst) + 1;
+            let error = || ProviderError::transient("down").with_source(Nosy(inner.clone(), drops.clone()));
+            let answer = if [3, 4].contains(&call) { Ok(Expiring::after(call, HOUR)) } else { Err(error()) };
+            async move { answer }
+        });
+        let provider = CachedProvider::builder(source).runtime(runtime.clone()).build();
+        own.set(provider.clone()).unwrap();
+        let get = || runtime.block_on(provider.get()).unwrap();
+        let so_far = || dropped.load(Ordering::SeqCst);
+
+        drop(get().unwrap_err());
+        runtime.advance(SECOND);
+        drop(get().unwrap_err());
+        assert_eq!(so_far(), 1, "the second failure takes the place of the first");
+        runtime.advance(SECOND);
+        let first = get().unwrap();
+        assert_eq!(so_far(), 2, "a credential ends the failures");
+        provider.invalidate(&first, Rejection::Invalid);
+        let second = get().unwrap();
+        provider.refresh(&second);
+        runtime.run();
+        assert_eq!(provider.status().consecutive_failures, 1);
+        provider.invalidate(&second, Rejection::Invalid);
+        assert_eq!(so_far(), 3, "so does a rejection that came too soon");
+        done.send(()).unwrap();
+    });
+    finished.recv_timeout(Duration::from_secs(10)).expect("locked up, or failed above");
 }

@@ -167,6 +167,26 @@ fn a_valid_credential_does_not_wait_for_a_dead_runtime_and_is_refreshed_in_the_e
 }
 
 #[test]
+fn a_dead_load_does_not_stand_in_the_way_of_a_refresh() {
+    let (runtime, source, _) = stage(Act::Give(HOUR));
+    source.next(Act::Late(14 * SECOND, Box::new(Act::Give(HOUR))));
+    source.next(Act::Hang);
+    let provider = inline(&runtime, &source);
+    let mut old = provider.get();
+    assert!(poll_once(&mut old).is_pending());
+    runtime.advance(16 * SECOND);
+    assert!(at_once(&provider).is_none(), "discards the old load, starts another one, leaves");
+    let seen = old.now_or_never().unwrap().unwrap();
+    assert_eq!(*seen, 1);
+    runtime.advance(20 * MINUTE);
+    assert_eq!(provider.status().state, State::Fresh);
+    assert!(!provider.status().refreshing, "what is dead is not under way");
+    provider.refresh(&seen);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 3);
+    assert!(!provider.status().refreshing);
+}
+
+#[test]
 fn a_spawner_that_drops_every_task_leaves_the_work_to_the_waiters() {
     #[derive(Debug)]
     struct Dying(VirtualRuntime);

@@ -1,8 +1,10 @@
 //! A credential that its service does not accept.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use credfed_core::{ErrorKind, ProviderError, Rejection};
+use credfed_core::cached::Mode;
+use credfed_core::{CachedProvider, ErrorKind, ProviderError, Rejection};
 
 use crate::support::{Act, HOUR, MINUTE, SECOND, at_once, get, poll_once, stage};
 
@@ -58,7 +60,7 @@ fn the_pause_doubles_while_the_very_same_credential_comes_back() {
         runtime.advance(SECOND);
     }
     let pauses: Vec<_> = loads.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert_eq!(pauses, [1, 4, 10, 20, 40, 80, 160, 300, 300, 300, 300]);
+    assert_eq!(pauses, [1, 5, 10, 20, 40, 80, 160, 300, 300, 300, 300]);
     source.then_always(Act::Give(HOUR));
     runtime.advance(5 * MINUTE);
     let fresh = get(&runtime, &provider).unwrap();
@@ -132,4 +134,40 @@ fn a_load_that_fails_does_not_shorten_the_pause_between_forced_ones() {
         runtime.advance(SECOND);
     }
     assert_eq!(source.calls(), calls);
+}
+
+#[test]
+fn two_forced_loads_are_five_seconds_apart() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    let first = get(&runtime, &provider).unwrap();
+    provider.invalidate(&first, Rejection::Invalid);
+    // The pause counts from the load, not from the rejection that it was for.
+    runtime.advance(5 * SECOND - Duration::from_millis(100));
+    let second = get(&runtime, &provider).unwrap();
+    provider.invalidate(&second, Rejection::Invalid);
+    runtime.advance(Duration::from_millis(100));
+    assert!(get(&runtime, &provider).is_err(), "{} calls", source.calls());
+    runtime.advance(5 * SECOND);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 3);
+}
+
+#[test]
+fn a_load_that_was_given_up_does_not_bring_the_rejected_one_back_over_a_newer_load() {
+    let (runtime, source, _) = stage(Act::GiveAgain(7, HOUR));
+    let provider =
+        CachedProvider::builder(Arc::clone(&source)).runtime(runtime.clone()).mode(Mode::Inline).build();
+    let held = get(&runtime, &provider).unwrap();
+    runtime.advance(59 * MINUTE + SECOND);
+    source.next(Act::Late(14 * SECOND, Box::new(Act::GiveAgain(7, HOUR))));
+    source.next(Act::Late(SECOND, Box::new(Act::GiveAgain(8, HOUR))));
+    let mut old = provider.get();
+    assert!(poll_once(&mut old).is_pending());
+    runtime.advance(16 * SECOND);
+    provider.invalidate(&held, Rejection::Invalid);
+    let mut new = provider.get();
+    assert!(poll_once(&mut new).is_pending());
+    let _ = poll_once(&mut old);
+    runtime.advance(SECOND);
+    assert_eq!(*runtime.block_on(new).unwrap().unwrap(), 8);
+    assert_eq!(source.calls(), 3);
 }

@@ -5,6 +5,7 @@ mod cold;
 mod failures;
 mod flights;
 mod invalidation;
+mod observed;
 mod real;
 mod rules;
 mod support;

@@ -1,12 +1,16 @@
 //! The same on real threads and a real runtime.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use credfed_core::{CachedProvider, Expiring, Identity, ProviderError, provider_fn};
+use credfed_core::cached::Mode;
+use credfed_core::runtime::{Now, Runtime, Sleep, Task, TokioRuntime};
+use credfed_core::{CachedProvider, Expiring, Identity, Provider, ProviderError, provider_fn};
 use futures::FutureExt;
 use futures::channel::oneshot;
+
+use crate::support::{HOUR, poll_once};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn tasks_on_many_threads_share_one_call() {
@@ -129,6 +133,128 @@ fn a_runtime_without_a_time_driver_will_do() {
     let provider = CachedProvider::new(source);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     assert_eq!(*runtime.block_on(provider.get()).unwrap(), 7);
+}
+
+#[test]
+fn a_runtime_without_a_time_driver_calls_no_panic_hook() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let (counter, here) = (Arc::clone(&count), std::thread::current().id());
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        // Other tests of this process panic on purpose, on their own threads.
+        if std::thread::current().id() == here {
+            counter.fetch_add(1, Ordering::SeqCst);
+        } else {
+            before(info);
+        }
+    }));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async { TokioRuntime.sleep(Duration::from_millis(1)).await });
+    assert_eq!(count.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn an_abandoned_load_is_resumed_on_another_runtime() {
+    let (open, calls, source) = gated();
+    let provider = CachedProvider::builder(source).mode(Mode::Inline).build();
+    let first = runtime();
+    first.block_on(async { assert!(poll_once(&mut provider.get()).is_pending()) });
+    drop(first);
+    let answer = runtime().block_on(async {
+        let mut call = provider.get();
+        assert!(poll_once(&mut call).is_pending(), "its deadline did not go with the first runtime");
+        open.send(()).unwrap();
+        call.await
+    });
+    assert_eq!((*answer.unwrap(), calls.load(Ordering::SeqCst)), (1, 1));
+}
+
+#[test]
+fn a_load_outlives_the_runtime_of_a_visitor_who_polled_it_first() {
+    let (open, calls, source) = gated();
+    let provider = CachedProvider::new(source);
+    let (home, visitor) = (runtime(), runtime());
+    home.block_on(async { assert!(provider.try_get().is_none()) });
+    visitor.block_on(async { assert!(poll_once(&mut provider.get()).is_pending()) });
+    drop(visitor);
+    let answer = home.block_on(async {
+        let waiting = tokio::spawn(provider.get());
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        open.send(()).unwrap();
+        waiting.await.unwrap()
+    });
+    assert_eq!((*answer.unwrap(), calls.load(Ordering::SeqCst)), (1, 1));
+}
+
+#[test]
+fn a_waiter_inside_of_a_runtime_that_is_gone_does_not_spin() {
+    #[derive(Debug)]
+    struct Counting(Arc<AtomicUsize>);
+
+    impl Runtime for Counting {
+        fn now(&self) -> Now {
+            TokioRuntime.now()
+        }
+
+        fn sleep(&self, duration: Duration) -> Sleep {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            TokioRuntime.sleep(duration)
+        }
+
+        fn can_spawn(&self) -> bool {
+            TokioRuntime.can_spawn()
+        }
+
+        fn spawn(&self, task: Task) {
+            TokioRuntime.spawn(task);
+        }
+    }
+
+    let (_open, _, source) = gated();
+    let sleeps = Arc::new(AtomicUsize::new(0));
+    let provider = CachedProvider::builder(source).runtime(Counting(Arc::clone(&sleeps))).build();
+    let home = runtime();
+    home.block_on(async {
+        assert!(provider.try_get().is_none());
+        tokio::task::yield_now().await;
+    });
+    let gone = runtime();
+    let handle = gone.handle().clone();
+    drop(gone);
+    let _inside = handle.enter();
+    assert!(poll_once(&mut provider.get()).is_pending());
+    let sleeps = sleeps.load(Ordering::SeqCst);
+    assert!(sleeps <= 2, "{sleeps} sleeps in one poll");
+}
+
+#[test]
+fn a_waiter_that_moves_to_another_runtime_is_answered_by_the_deadline() {
+    let (_open, _, source) = gated();
+    let provider = CachedProvider::builder(source).load_deadline(Duration::from_millis(50)).build();
+    let standing = runtime();
+    let mut call = provider.get();
+    standing.block_on(async { assert!(poll_once(&mut call).is_pending()) });
+    let (done, finished) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(runtime().block_on(call).is_err()));
+    assert!(finished.recv_timeout(Duration::from_secs(10)).expect("hangs"));
+    drop(standing);
+}
+
+/// A source that waits for what has nothing to do with any runtime, and how often it was called.
+fn gated() -> (oneshot::Sender<()>, Arc<AtomicU32>, impl Provider<Credential = u32>) {
+    let (open, gate) = oneshot::channel::<()>();
+    let (gate, calls) = (gate.shared(), Arc::new(AtomicU32::new(0)));
+    let counter = Arc::clone(&calls);
+    let source = provider_fn(Identity::of("gated").finish(), move || {
+        let (call, gate) = (counter.fetch_add(1, Ordering::SeqCst) + 1, gate.clone());
+        async move {
+            let _ = gate.await;
+            Ok(Expiring::after(call, HOUR))
+        }
+    });
+    (open, calls, source)
 }
 
 #[expect(clippy::unwrap_used, reason = "only tests call this")]
