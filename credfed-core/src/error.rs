@@ -192,7 +192,17 @@ fn printable(text: Cow<'static, str>) -> Cow<'static, str> {
 /// Control characters, and the invisible ones that reorder text or hide in it.
 fn does_not_print(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{2069}'
+                | '\u{feff}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 #[cfg(test)]
@@ -217,6 +227,16 @@ mod tests {
         assert!(text.starts_with("abxxx"));
         assert_eq!(text.chars().count(), LONGEST_TEXT);
         assert_eq!(ProviderError::transient("a").with_code("b\u{0}c").code(), Some("bc"));
+    }
+
+    #[test]
+    fn no_character_that_reorders_or_hides_text_stays() {
+        for c in
+            "\u{ad}\u{61c}\u{180e}\u{200b}\u{2028}\u{202e}\u{2066}\u{feff}\u{e0000}\u{e0041}\u{e007f}".chars()
+        {
+            let error = ProviderError::transient(format!("a{c}b")).with_request_id(format!("c{c}d"));
+            assert_eq!(error.to_string(), "ab [request cd]", "U+{:04X}", u32::from(c));
+        }
     }
 
     #[test]

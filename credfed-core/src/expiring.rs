@@ -1,5 +1,6 @@
 //! A value and the time until which it may be used.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 /// A value together with its expiry, as its source stated it.
@@ -15,7 +16,7 @@ use std::time::{Duration, SystemTime};
 /// assert_eq!(token.lifetime(now), Some(Duration::from_secs(3600)));
 /// assert_eq!(Expiring::never("key").lifetime(now), None);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Expiring<T> {
     value: T,
@@ -56,7 +57,8 @@ impl<T> Expiring<T> {
     }
 
     /// States how long after the load the source wants to be asked again (Entra's `refresh_in`). It takes the
-    /// place of the refresh window that the cache would choose, and is clamped like it.
+    /// place of the refresh window that the cache would choose, and is clamped like it. A hint at or past the
+    /// expiry says nothing: the cache chooses.
     #[must_use]
     pub fn refresh_hint(mut self, after: Duration) -> Self {
         self.refresh_hint = Some(after);
@@ -108,9 +110,30 @@ impl<T> Expiring<T> {
     }
 }
 
+/// Leaves the value out: nothing is known of how a foreign type prints itself.
+impl<T> fmt::Debug for Expiring<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Expiring")
+            .field("expiry", &self.expiry)
+            .field("server_date", &self.server_date)
+            .field("refresh_hint", &self.refresh_hint)
+            .finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn debug_leaves_the_value_out() {
+        struct Mute;
+        let _ = format!("{:?}", Expiring::never(Mute));
+        let value = Expiring::after("canary", Duration::from_secs(3_600));
+        for text in [format!("{value:?}"), format!("{value:#?}")] {
+            assert!(text.contains("3600s") && !text.contains("canary"), "{text}");
+        }
+    }
 
     fn day(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)

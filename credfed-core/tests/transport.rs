@@ -161,6 +161,95 @@ fn the_cap_can_be_set() {
     assert_eq!(pulled.load(Ordering::Relaxed), 3);
 }
 
+#[test]
+fn a_cap_without_a_bound_takes_no_more_than_the_answer() {
+    let transport = |service| HttpTransport::new(service).answer_cap(usize::MAX);
+    let small = Frames { stated: None, frames: 1, frame: b"hello" };
+    assert_eq!(block_on(transport(small).send(get("http://h/"))).unwrap().body(), "hello");
+
+    let frame = &[b'x'; 1_000];
+    for stated in [None, Some(300_000)] {
+        let large = Frames { stated, frames: 300, frame };
+        let answer = block_on(transport(large).send(get("http://h/"))).unwrap();
+        assert!(answer.body().len() == 300_000 && answer.body().iter().all(|&byte| byte == b'x'));
+    }
+}
+
+#[test]
+fn a_stated_length_that_is_a_lie_takes_no_memory_and_is_refused() {
+    for (stated, frames) in [(usize::MAX, 1), (usize::MAX, 300), (10_000, 300), (10_000, 1)] {
+        let liar = Frames { stated: Some(stated), frames, frame: &[b'x'; 1_000] };
+        let transport = HttpTransport::new(liar).answer_cap(usize::MAX);
+        refused(block_on(transport.send(get("http://h/"))), ErrorKind::Transient);
+    }
+}
+
+#[test]
+fn empty_frames_without_an_end_are_given_up() {
+    let (done, finished) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let hollow = Frames { stated: None, frames: usize::MAX, frame: b"" };
+        let _ = done.send(block_on(HttpTransport::new(hollow).send(get("http://h/"))));
+    });
+    let answer = finished.recv_timeout(Duration::from_secs(10)).expect("it never ends");
+    refused(answer, ErrorKind::Transient);
+}
+
+#[tokio::test]
+async fn what_follows_the_stated_length_is_no_part_of_the_answer() {
+    let (url, _) = serve(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello and more").await;
+    assert_eq!(transport().send(get(&url)).await.unwrap().body(), "hello");
+}
+
+#[tokio::test]
+async fn an_answer_to_head_that_states_a_length_is_refused() {
+    let (url, _) = serve(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n").await;
+    let request = http::Request::head(url).body(Bytes::new()).unwrap();
+    refused(transport().send(request).await, ErrorKind::Transient);
+}
+
+/// Answers with so many frames, whatever it states.
+#[derive(Clone)]
+struct Frames {
+    stated: Option<usize>,
+    frames: usize,
+    frame: &'static [u8],
+}
+
+impl Service<http::Request<Bytes>> for Frames {
+    type Response = http::Response<Self>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: http::Request<Bytes>) -> Self::Future {
+        let mut answer = http::Response::new(self.clone());
+        if let Some(stated) = self.stated {
+            answer.headers_mut().insert("content-length", stated.into());
+        }
+        ready(Ok(answer))
+    }
+}
+
+impl http_body::Body for Frames {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        let left = self.frames.checked_sub(1);
+        Poll::Ready(left.map(|left| {
+            self.frames = left;
+            Ok(http_body::Frame::data(Bytes::from_static(self.frame)))
+        }))
+    }
+}
+
 /// Answers with frames of 1,000 bytes without an end.
 #[derive(Clone)]
 struct Endless(Arc<AtomicUsize>);

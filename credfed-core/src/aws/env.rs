@@ -66,7 +66,7 @@ impl EnvProvider {
                 "{name} holds a line break or another control character"
             )));
         }
-        Ok(Some(text).filter(|text| !text.is_empty()))
+        Ok(Some(text).filter(|text| !text.expose().trim().is_empty()))
     }
 }
 
@@ -133,7 +133,10 @@ mod tests {
 
     #[test]
     fn neither_is_not_configured() {
-        for variables in [&[][..], &[(ACCESS_KEY_ID, ""), (SECRET_ACCESS_KEY, ""), (SESSION_TOKEN, "t")]] {
+        let blank = &[(ACCESS_KEY_ID, "  "), (SECRET_ACCESS_KEY, " "), (SESSION_TOKEN, "t")];
+        for variables in
+            [&[][..], blank, &[(ACCESS_KEY_ID, ""), (SECRET_ACCESS_KEY, ""), (SESSION_TOKEN, "t")]]
+        {
             assert_eq!(load(variables).unwrap_err().kind(), ErrorKind::NotConfigured);
         }
     }

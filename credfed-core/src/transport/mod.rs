@@ -1,7 +1,10 @@
 //! The port to HTTP: any [`tower_service::Service`] that takes a request with its whole body.
 //!
 //! 1. An answer is read whole, up to a cap (64 KiB); what goes beyond is cut off and refused, as is an answer
-//!    shorter than it said. There is never a part of a credential.
+//!    shorter than it said. So there is never a part of a credential, with one exception: an answer that states
+//!    no length and ends with its connection cannot be told from one that was cut off, so what parses an answer
+//!    must refuse what is not whole. The answer to a `HEAD` that states a length counts as shorter than it said;
+//!    sources have no use for it.
 //! 2. One attempt has one deadline (4 s), from readiness to the last byte.
 //! 3. A redirect is refused, never followed: credentials go where the settings say.
 //! 4. Nothing is retried here.
@@ -65,6 +68,12 @@ use crate::runtime::{Runtime, default_runtime};
 #[cfg(feature = "reqwest")]
 pub use client::ClientBuilder;
 
+/// The most that is taken before a byte has arrived, whatever the cap is and whatever the server claims.
+const FIRST_BUFFER: usize = 64 * 1024;
+
+/// Frames without data that an answer may have.
+const MOST_HOLLOW: u32 = 1_000;
+
 type BoxError = Box<dyn Error + Send + Sync>;
 type Answer = Result<http::Response<Bytes>, ProviderError>;
 
@@ -118,8 +127,8 @@ impl HttpTransport {
         self
     }
 
-    /// The most bytes that an answer may have. Default: 65,536. A buffer of this size is taken for an answer
-    /// that does not state its length.
+    /// The most bytes that an answer may have. Default: 65,536. Up to that much is taken before the first byte
+    /// arrives; a larger cap takes more only as the answer grows, so even `usize::MAX` will do.
     #[must_use]
     pub fn answer_cap(mut self, bytes: usize) -> Self {
         self.cap = bytes;
@@ -127,6 +136,8 @@ impl HttpTransport {
     }
 
     /// Sends a request once and reads the answer whole. Any status but a redirect is an answer.
+    ///
+    /// The `Debug` of the answer is `http`'s own and prints the body: never log it.
     ///
     /// # Errors
     ///
@@ -203,18 +214,27 @@ where
     if stated.is_some_and(|length| length > cap) {
         return Err(too_long());
     }
-    // Taken once, so that no part of a secret stays behind in a buffer that was outgrown.
-    let mut whole = Zeroizing::new(Vec::with_capacity(stated.unwrap_or(cap)));
-    let mut body = pin!(body);
+    let limit = stated.unwrap_or(cap);
+    let mut whole = Zeroizing::new(Vec::with_capacity(limit.min(FIRST_BUFFER)));
+    let (mut body, mut hollow) = (pin!(body), 0_u32);
     while let Some(frame) = body.as_mut().frame().await {
         let frame =
             frame.map_err(|error| ProviderError::transient("the answer broke off").with_source(error))?;
-        let Ok(mut data) = frame.into_data() else { continue };
-        if data.remaining() > whole.capacity() - whole.len() {
-            return Err(too_long());
-        }
+        let data = frame.into_data().ok().filter(Buf::has_remaining);
+        let Some(mut data) = data else {
+            // A body that is always ready with nothing would keep the deadline from being looked at.
+            hollow += 1;
+            if hollow > MOST_HOLLOW {
+                return Err(ProviderError::transient("the answer makes no progress"));
+            }
+            continue;
+        };
         while data.has_remaining() {
             let chunk = data.chunk();
+            if chunk.len() > limit - whole.len() {
+                return Err(too_long());
+            }
+            make_room(&mut whole, chunk.len(), limit)?;
             whole.extend_from_slice(chunk);
             let length = chunk.len();
             data.advance(length);
@@ -224,4 +244,21 @@ where
         return Err(ProviderError::transient("the answer is shorter than it said"));
     }
     Ok(http::Response::from_parts(head, Bytes::from_owner(whole)))
+}
+
+/// Makes room for `more` bytes by moving into a larger buffer. The outgrown one is wiped: a vector that grows by
+/// itself would leave a part of a secret behind.
+fn make_room(whole: &mut Zeroizing<Vec<u8>>, more: usize, limit: usize) -> Result<(), ProviderError> {
+    if more <= whole.capacity() - whole.len() {
+        return Ok(());
+    }
+    let needed = whole.len().saturating_add(more);
+    let roomy = whole.capacity().saturating_mul(2).min(limit).max(needed);
+    let mut larger = Zeroizing::new(Vec::new());
+    larger
+        .try_reserve_exact(roomy)
+        .map_err(|_| ProviderError::transient("the answer is larger than the memory at hand"))?;
+    larger.extend_from_slice(whole);
+    *whole = larger;
+    Ok(())
 }
