@@ -17,7 +17,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 fn a_warm_verification_allocates_nothing() {
     let header = allocations(&support::measured::r1());
     let presigned = allocations(&support::measured::r3());
-    assert_eq!((header, presigned), (0, 0));
+    let plain = allocations(&support::measured::r3_alphanumeric());
+    assert_eq!((header, presigned, plain), (0, 0, 0));
 }
 
 fn allocations((parts, key): &(Parts, ResolvedKey)) -> usize {

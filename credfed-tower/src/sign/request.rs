@@ -182,7 +182,8 @@ fn without_tabs(headers: &mut HeaderMap) {
     for value in headers.values_mut().filter(|value| value.as_bytes().contains(&b'\t')) {
         let blanks: Vec<u8> =
             value.as_bytes().iter().map(|byte| if *byte == b'\t' { b' ' } else { *byte }).collect();
-        if let Ok(blanks) = HeaderValue::from_bytes(&blanks) {
+        if let Ok(mut blanks) = HeaderValue::from_bytes(&blanks) {
+            blanks.set_sensitive(value.is_sensitive());
             *value = blanks;
         }
     }
