@@ -17,8 +17,9 @@
 //!    become [`object_store::Error::Unauthenticated`], all else [`object_store::Error::Generic`], and the
 //!    [`ProviderError`](credfed_core::ProviderError) is in the chain of sources. object_store does not retry
 //!    either of them.
-//! 4. object_store holds its copy of a secret in a plain `String`, which it does not wipe. That is
-//!    its own to change; everything on this side of the seam is wiped.
+//! 4. object_store's types hold a secret in a plain `String` and do not wipe it, so the adapter wipes the one
+//!    copy that it makes per generation, when the cache lets go of it. It cannot where a request still holds
+//!    that copy at this moment, nor in what object_store makes of it (header values, signing keys).
 //! 5. object_store does not tell a credential provider that a service refused its credential, so an adapter
 //!    cannot invalidate it. Who sees such an error calls
 //!    [`CachedProvider::invalidate`](credfed_core::CachedProvider::invalidate) on a clone of the provider.
