@@ -15,7 +15,7 @@ type Reader = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
 /// Gives out `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, if set, `AWS_SESSION_TOKEN`.
 ///
-/// An empty variable counts as absent. Neither key is
+/// An empty or blank variable counts as absent. Neither key is
 /// [`NotConfigured`](crate::ErrorKind::NotConfigured), which lets a chain go on to its next source; half a
 /// pair is [`Misconfigured`](crate::ErrorKind::Misconfigured) and names what is missing. The variables are
 /// read at each call; what they hold never expires.

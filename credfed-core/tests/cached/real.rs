@@ -150,6 +150,7 @@ fn a_runtime_without_a_time_driver_calls_no_panic_hook() {
     }));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async { TokioRuntime.sleep(Duration::from_millis(1)).await });
+    drop(std::panic::take_hook());
     assert_eq!(count.load(Ordering::SeqCst), 0);
 }
 
