@@ -13,7 +13,8 @@
 //! 2. **Algorithm**: `AWS4-HMAC-SHA256`, byte for byte. Signature version 2 is refused by name.
 //! 3. **Once each**: Host, Authorization, x-amz-date, x-amz-content-sha256, x-amz-security-token and
 //!    [`CREDENTIAL_QUERY_PARAMETERS`], the latter in exact case and unescaped. Other `x-amz-*` headers
-//!    come once too, `x-amz-meta-*` apart. *Hoisted* parameters (another `x-amz-*` in a presigned query)
+//!    come once too, `x-amz-meta-*` apart, and so do signed headers that HTTP defines with one value
+//!    (Range, Content-Type and their like). *Hoisted* parameters (another `x-amz-*` in a presigned query)
 //!    are unique after lower-casing and not also a header; see [`SignedRequest::effective_header`].
 //! 4. **Scope**: access key, date, region, service, `aws4_request`, split from the right. The date is
 //!    the request's; region and service are served by this [`Verifier`].
@@ -41,7 +42,7 @@
 //! 13. **Nothing leaks**: neither secrets nor tokens nor signatures, computed or sent, are in any
 //!     `Debug`, `Display` or answer.
 //! 14. **Evidence**: only a verifier makes a [`VerifiedHead`].
-//! 15. **[`Limits`]** hold before any cryptography.
+//! 15. **[`Limits`]** hold before any cryptography, and a method has 32 bytes at most.
 //!
 //! # What it assumes
 //!

@@ -47,6 +47,8 @@ impl Default for Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Limit {
+    /// The method, which has 32 bytes at most.
+    Method,
     /// [`Limits::signed_header_names`]
     SignedHeaderNames,
     /// [`Limits::signed_header_bytes`]

@@ -67,6 +67,9 @@ pub struct SignedRequest<'a> {
     payload_line: Option<Text<'a>>,
 }
 
+/// Bytes of a method; the longest one registered has 17.
+const LONGEST_METHOD: usize = 32;
+
 /// What a request is read by. Two verifiers that agree on it read a request alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rules {
@@ -99,6 +102,9 @@ impl<'a> SignedRequest<'a> {
         serves: impl FnOnce(Carrier, [&[u8]; 2]) -> Result<(), Reason>,
     ) -> Result<Self, Reason> {
         let limits = &rules.limits;
+        if parts.method.as_str().len() > LONGEST_METHOD {
+            return Err(Reason::LimitExceeded(Limit::Method));
+        }
         let path = parts.uri.path();
         if path.len() > limits.path_bytes {
             return Err(Reason::LimitExceeded(Limit::PathBytes));

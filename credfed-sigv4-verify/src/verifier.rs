@@ -3,6 +3,7 @@
 mod builder;
 
 use std::fmt;
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
@@ -12,7 +13,7 @@ use crate::authorization::ALGORITHM;
 use crate::cache::KeyCache;
 use crate::canonical;
 use crate::error::Reason;
-use crate::key::{ResolvedKey, SigningKey};
+use crate::key::{KeyKind, ResolvedKey, SigningKey};
 use crate::limits::Limits;
 use crate::payload::{PayloadCheck, PayloadMode};
 use crate::profile::{Profile, Protocol};
@@ -187,6 +188,7 @@ impl Verifier {
     ) -> Result<&'k ResolvedKey, Reason> {
         let credential = request.credential_bytes();
         let Some(key) = key.filter(|key| key.is_usable()) else {
+            let _ = std::hint::black_box(self.cache.get(credential, nobody()));
             self.pay_for_dummy(request, string_to_sign);
             return Err(Reason::UnknownKey);
         };
@@ -199,7 +201,7 @@ impl Verifier {
         };
         if !bool::from(signing.sign(string_to_sign.as_bytes()).matches(&request.signature)) {
             if derived.is_none() && self.uniform_errors {
-                self.pay_for_dummy(request, string_to_sign);
+                drop(std::hint::black_box(SigningKey::dummy(request.scope())));
             }
             return Err(Reason::SignatureMismatch);
         }
@@ -322,5 +324,45 @@ impl StringToSign {
     fn push(&mut self, bytes: &[u8]) {
         self.text[self.len..self.len + bytes.len()].copy_from_slice(bytes);
         self.len += bytes.len();
+    }
+}
+
+/// Whom an unknown key is looked up as, so that it costs a lookup too.
+fn nobody() -> &'static ResolvedKey {
+    static NOBODY: LazyLock<ResolvedKey> = LazyLock::new(|| ResolvedKey::new("", KeyKind::Static, 0));
+    &NOBODY
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_verified_nothing_is_not_cached() {
+        let verifier = Verifier::builder().region("eu-west-1").build().unwrap();
+        let credential = "AKIDEXAMPLE/20150830/eu-west-1/s3/aws4_request";
+        let signature = "0".repeat(64);
+        let parts = http::Request::get("/bucket/key")
+            .header("host", "example.com")
+            .header("x-amz-date", "20150830T123600Z")
+            .header("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
+            .header(
+                "authorization",
+                format!(
+                    "AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host;x-amz-content-sha256;x-amz-date, \
+                     Signature={signature}"
+                ),
+            )
+            .body(())
+            .unwrap()
+            .into_parts()
+            .0;
+        let key = ResolvedKey::new("secret", KeyKind::Static, 1);
+        let now = UNIX_EPOCH + Duration::from_secs(1_440_938_160);
+        let verdict = verifier.verify(&verifier.parse(&parts).unwrap(), Some(&key), now);
+        assert_eq!(verdict.map(drop), Err(Reason::SignatureMismatch));
+        assert!(verifier.cache.get(credential.as_bytes(), &key).is_none());
     }
 }

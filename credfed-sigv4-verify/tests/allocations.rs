@@ -29,10 +29,14 @@ fn allocations((parts, key): &(Parts, ResolvedKey)) -> usize {
         verifier.verify(&request, Some(key), support::now()).map(drop)
     };
     verify().unwrap();
-    let region = Region::new(ALLOCATOR);
-    for _ in 0..10 {
-        verify().unwrap();
-    }
-    let change = region.change();
-    change.allocations + change.reallocations
+    // The test harness has a thread of its own that may allocate meanwhile: the least of many rounds is ours.
+    let round = || {
+        let region = Region::new(ALLOCATOR);
+        for _ in 0..10 {
+            verify().unwrap();
+        }
+        let change = region.change();
+        change.allocations + change.reallocations
+    };
+    (0..20).map(|_| round()).min().unwrap_or(usize::MAX)
 }

@@ -16,8 +16,10 @@ pub(crate) fn request(request: &SignedRequest<'_>, payload: &[u8]) -> Canonical 
     let slots = request.signed.slots();
     // Enough for every byte of path and query to be escaped, and for each name to stand twice.
     let capacity = 64
+        + request.parts.method.as_str().len()
         + 3 * (uri.path().len() + query.len())
-        + 2 * (request.work.pairs.len() + request.signed_bytes + slots.len())
+        + 2 * (request.work.pairs.len() + request.signed_bytes)
+        + 3 * slots.len()
         + payload.len();
     let mut out = Canonical::take(capacity);
 

@@ -147,9 +147,9 @@ pub(crate) fn write(
         }
         return;
     }
-    let mut encoded: Vec<(Vec<u8>, Vec<u8>)> =
+    let mut encoded: Vec<_> =
         kept.map(|pair| (recoded(pair.name(query)), recoded(pair.value(query)))).collect();
-    encoded.sort_unstable();
+    encoded.sort_unstable_by(|a, b| (&*a.0, &*a.1).cmp(&(&*b.0, &*b.1)));
     for (name, value) in encoded {
         separate(out);
         out.extend_from_slice(&name);
@@ -159,9 +159,9 @@ pub(crate) fn write(
 }
 
 /// Decoded and encoded again; the escapes were checked.
-fn recoded(text: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut encoded = Vec::with_capacity(text.len() + 16);
+fn recoded(text: &[u8]) -> zeroize::Zeroizing<Vec<u8>> {
+    let mut decoded = zeroize::Zeroizing::new(Vec::with_capacity(text.len()));
+    let mut encoded = zeroize::Zeroizing::new(Vec::with_capacity(3 * text.len()));
     match percent::decode(&mut decoded, text, Plus::Space) {
         Some(()) => percent::encode(&mut encoded, &decoded, false),
         None => percent::encode(&mut encoded, text, false),

@@ -66,7 +66,7 @@ impl Reason {
         }
     }
 
-    /// Further elements of S3's `<Error>`, as name and text; empty for the other protocols' answers.
+    /// Further elements of S3's `<Error>`, as name and text; the other protocols' answers have no place for them.
     /// Names and texts are ASCII; header names that the client sent are among them and consist of
     /// token characters only, so that nothing needs escaping but `&` and `'`.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
@@ -122,6 +122,7 @@ impl Reason {
             ),
             Self::LimitExceeded(limit) => {
                 let s3 = match limit {
+                    Limit::Method => "InvalidRequest",
                     Limit::PathBytes | Limit::QueryBytes | Limit::QueryParameters => "InvalidURI",
                     Limit::SignedHeaderNames | Limit::SignedHeaderBytes | Limit::SessionToken => {
                         "RequestHeaderSectionTooLarge"

@@ -79,10 +79,10 @@ impl<'a> Fields<'a> {
                 connection = true;
             }
         }
+        fields.authority(parts, host, signed, list, &mut unsigned)?;
         if fields.signed_bytes > rules.limits.signed_header_bytes {
             return Err(Reason::LimitExceeded(Limit::SignedHeaderBytes));
         }
-        fields.authority(parts, host, signed, list, &mut unsigned)?;
         if let Some(reason) = signed.missing(list, carrier) {
             return Err(reason);
         }
@@ -217,8 +217,27 @@ fn set_once<'a>(field: &mut Option<&'a [u8]>, value: &'a [u8]) -> Result<(), Rea
 
 /// Whether a header may come once only: those of Amazon, user metadata apart.
 fn is_single(name: &[u8]) -> bool {
-    name.starts_with(b"x-amz-") && !name.starts_with(b"x-amz-meta-")
+    SINGLE.contains(&name) || (name.starts_with(b"x-amz-") && !name.starts_with(b"x-amz-meta-"))
 }
+
+/// Headers that HTTP defines with one value. Joined with a comma, two of them look like one that has a comma in it,
+/// and whoever reads the first alone reads something else than what was signed.
+const SINGLE: [&[u8]; 14] = [
+    b"content-disposition",
+    b"content-length",
+    b"content-location",
+    b"content-md5",
+    b"content-range",
+    b"content-type",
+    b"date",
+    b"if-modified-since",
+    b"if-range",
+    b"if-unmodified-since",
+    b"range",
+    b"referer",
+    b"transfer-encoding",
+    b"user-agent",
+];
 
 /// Compares Host with the authority of the target, letter case and the scheme's default port aside.
 fn is_same_host(host: &[u8], authority: &Authority, parts: &Parts) -> bool {
@@ -270,14 +289,20 @@ pub(super) fn check_hoisted(
             return Err(malformed);
         }
         // What no header can carry would act here and be lost further on.
-        let mut value = Vec::new();
-        percent::decode(&mut value, pair.value(query), Plus::Space).ok_or_else(|| malformed.clone())?;
-        if str::from_utf8(&value).is_err() || http::HeaderValue::from_bytes(&value).is_err() {
+        let raw = pair.value(query);
+        let mut value = zeroize::Zeroizing::new(Vec::with_capacity(raw.len()));
+        percent::decode(&mut value, raw, Plus::Space).ok_or_else(|| malformed.clone())?;
+        if str::from_utf8(&value).is_err() || !value.iter().all(|&byte| is_field_byte(byte)) {
             return Err(malformed);
         }
         seen.push(name);
     }
     Ok(())
+}
+
+/// Whether a header value may have this byte, as the `http` crate judges it.
+fn is_field_byte(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
 
 /// The value of a hoisted x-amz-content-sha256.

@@ -113,7 +113,7 @@ impl VerifierBuilder {
         self
     }
 
-    /// How many derived keys are kept, one per access key, day, region and service; 1024. 0 keeps none.
+    /// How many derived keys are kept, one per access key, day, region and service; 1024. 0 keeps none, and 1,048,576 are the most.
     pub fn cached_keys(mut self, keys: usize) -> Self {
         self.cached_keys = keys;
         self
@@ -156,6 +156,9 @@ impl VerifierBuilder {
             None if s3 => UnsignedPayload::Allow,
             None => UnsignedPayload::Refuse,
         };
+        if self.cached_keys > MOST_CACHED_KEYS {
+            return Err(BuildError::CachedKeys);
+        }
         Ok(Verifier {
             rules: Rules { profile: self.profile, limits: self.limits, unsigned_payload, knobs: self.knobs },
             protocol: self.protocol.unwrap_or(self.profile.default_protocol()),
@@ -177,6 +180,9 @@ fn served(any: bool, names: Vec<Box<str>>) -> Option<Served> {
     }
 }
 
+/// What a cache may be asked to hold.
+const MOST_CACHED_KEYS: usize = 1 << 20;
+
 /// Why a [`Verifier`] cannot be built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -191,6 +197,8 @@ pub enum BuildError {
     TokenOutsideSignature,
     /// `UNSIGNED-PAYLOAD` with STS.
     UnsignedPayload,
+    /// More than 1,048,576 [`cached_keys`](VerifierBuilder::cached_keys).
+    CachedKeys,
 }
 
 impl fmt::Display for BuildError {
@@ -201,6 +209,7 @@ impl fmt::Display for BuildError {
             Self::Skew => "clock skew above 15 minutes",
             Self::TokenOutsideSignature => "tokens outside the signature are never accepted for s3 and sts",
             Self::UnsignedPayload => "unsigned payloads are never accepted for sts",
+            Self::CachedKeys => "more than 1048576 cached keys",
         })
     }
 }
