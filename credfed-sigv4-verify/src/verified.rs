@@ -13,7 +13,7 @@ use crate::request::Carrier;
 /// runs for one verified request.
 ///
 /// ```compile_fail
-/// let forged = credfed_sigv4_verify::VerifiedHead { carrier: todo!() };
+/// let forged: credfed_sigv4_verify::VerifiedHead = Default::default();
 /// ```
 /// ```compile_fail
 /// fn twice(head: credfed_sigv4_verify::VerifiedHead) -> [credfed_sigv4_verify::VerifiedHead; 2] {
