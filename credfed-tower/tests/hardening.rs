@@ -359,3 +359,52 @@ fn a_callers_session_ends_when_its_key_does() {
         }
     });
 }
+
+#[test]
+fn an_applications_own_error_codes_take_the_credential_from_nobody() {
+    run(async {
+        let answers = [
+            (400, r#"{"message":"unknown field","input":{"code":"ExpiredToken"}}"#),
+            (400, r#"{"input":{"__type":"ExpiredTokenException"}}"#),
+            (400, r#"{"__type":"ExpiredTokenException"}"#),
+            (400, r#"{"code":"InvalidToken","message":"this reset link is not valid"}"#),
+            (401, r#"{"code":"Unauthorized","message":"wrong password"}"#),
+        ];
+        for (status, text) in answers {
+            let layer = SignSigV4Layer::new(renewing(), "eu-west-1", "execute-api");
+            let application = move |request: Request<In>| {
+                let bad = request.uri().path() == "/bad";
+                let mut response = Response::new(Full::new(Bytes::from(if bad { text } else { "" })));
+                *response.status_mut() = StatusCode::from_u16(if bad { status } else { 200 }).unwrap();
+                std::future::ready(Ok::<_, Infallible>(response))
+            };
+            let send = async |path: &str| {
+                let request =
+                    Request::get(format!("https://api.example.org{path}")).body(In::default()).unwrap();
+                layer.layer(service_fn(application)).oneshot(request).await.map(|answer| answer.status())
+            };
+            for _ in 0..3 {
+                assert_eq!(send("/bad").await.ok(), StatusCode::from_u16(status).ok(), "{text}");
+            }
+            assert_eq!(send("/open").await.ok(), Some(StatusCode::OK), "after {text}");
+        }
+    });
+}
+
+#[test]
+fn a_json_service_that_names_the_expired_token_first_is_believed() {
+    run(async {
+        let layer = SignSigV4Layer::new(renewing(), "eu-west-1", "dynamodb");
+        let calls = Arc::new(Mutex::new(0));
+        let service = service_fn(move |_: Request<In>| {
+            let mut calls = calls.lock().unwrap();
+            *calls += 1;
+            let text = r#"{ "__type": "com.amazon.coral.service#ExpiredTokenException", "message": "over" }"#;
+            let mut response = Response::new(Full::new(Bytes::from(if *calls == 1 { text } else { "{}" })));
+            *response.status_mut() = if *calls == 1 { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+            std::future::ready(Ok::<_, Infallible>(response))
+        });
+        let request = Request::get("https://dynamodb.example.org/").body(In::default()).unwrap();
+        assert_eq!(layer.layer(service).oneshot(request).await.expect("an answer").status(), StatusCode::OK);
+    });
+}

@@ -220,9 +220,9 @@ fn is_single(name: &[u8]) -> bool {
     SINGLE.contains(&name) || (name.starts_with(b"x-amz-") && !name.starts_with(b"x-amz-meta-"))
 }
 
-/// Headers that HTTP defines with one value. Joined with a comma, two of them look like one that has a comma in it,
+/// Headers that HTTP defines with one value, and Transfer-Encoding, of which nobody signs two. Joined with a comma, two of them look like one that has a comma in it,
 /// and whoever reads the first alone reads something else than what was signed.
-const SINGLE: [&[u8]; 14] = [
+const SINGLE: [&[u8]; 15] = [
     b"content-disposition",
     b"content-length",
     b"content-location",
@@ -230,6 +230,7 @@ const SINGLE: [&[u8]; 14] = [
     b"content-range",
     b"content-type",
     b"date",
+    b"expires",
     b"if-modified-since",
     b"if-range",
     b"if-unmodified-since",

@@ -142,7 +142,8 @@ where
                     Stage::Inspect(Inspection::of(response))
                 }
                 StageProjection::Inspect(inspection) => {
-                    let (rejection, response) = ready!(inspection.poll(cx));
+                    let (rejection, response) =
+                        ready!(inspection.poll(cx, is_application(&self.shared.service)));
                     if let (Some(why), Some(used)) = (rejection, self.used.as_ref()) {
                         self.shared.provider.invalidate(used, why);
                         if let Some(spare) = self.spare.take() {
@@ -174,6 +175,12 @@ where
     }
 }
 
+/// Services that hand on an application's answers: there a document is the application's words, and only the header
+/// that names the error is AWS's.
+fn is_application(service: &str) -> bool {
+    matches!(service, "execute-api" | "lambda" | "vpc-lattice-svcs")
+}
+
 fn gone<E>() -> SignError<E> {
     SignError::Unsignable("it was polled after it was answered")
 }
@@ -181,7 +188,7 @@ fn gone<E>() -> SignError<E> {
 /// HTTP/1 clients take a GET or HEAD whose body has no known length for one without a body: the upstream would see a
 /// request that is complete and is not the one that was signed.
 fn loses_its_payload<B: Body>(method: &Method, body: &B) -> bool {
-    matches!(*method, Method::GET | Method::HEAD)
+    matches!(*method, Method::GET | Method::HEAD | Method::CONNECT)
         && !body.is_end_stream()
         && body.size_hint().exact().is_none()
 }

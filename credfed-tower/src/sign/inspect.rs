@@ -39,7 +39,11 @@ impl<B: Body<Data = Bytes> + Unpin> Inspection<B> {
 
     /// Reads the error document, then says whether it rejects the credential. The answer is whole again: what was
     /// read comes first, what was not (too long, or broken off) follows.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Option<Rejection>, Whole<B>)> {
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        application: bool,
+    ) -> Poll<(Option<Rejection>, Whole<B>)> {
         while let Some(body) = self.rest.as_mut() {
             if self.read.len() >= READ_LIMIT {
                 break;
@@ -63,7 +67,7 @@ impl<B: Body<Data = Bytes> + Unpin> Inspection<B> {
         }
         let Some(parts) = self.parts.take() else { return Poll::Ready((None, None)) };
         let read = self.read.split().freeze();
-        let rejection = rejection(&parts, &read);
+        let rejection = rejection(&parts, if application { b"" } else { &read });
         let body = UpstreamBody::read(read, self.rest.take(), None);
         Poll::Ready((rejection, Some(Response::from_parts(parts, body))))
     }
@@ -86,17 +90,15 @@ fn rejection(parts: &response::Parts, document: &[u8]) -> Option<Rejection> {
     }
 }
 
-/// The code of an error document, XML or JSON. What a document quotes has its `<` or `"` escaped.
+/// The code of an error document: XML's `<Code>`, or the `__type` with which AWS's JSON begins. Deeper in the document
+/// may stand whatever a caller sent.
 fn error_code(document: &str) -> Option<&str> {
     let document = document.trim_start();
     if document.starts_with('<') {
         return Some(document.split_once("<Code>")?.1.split_once("</Code>")?.0);
     }
-    let value = ["{\"__type\"", "{\"code\"", ",\"__type\"", ",\"code\""]
-        .into_iter()
-        .find_map(|key| document.split_once(key))?
-        .1;
-    value.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?.split('"').next()
+    let kind = document.strip_prefix('{')?.trim_start().strip_prefix("\"__type\"")?;
+    kind.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?.split('"').next()
 }
 
 /// The body of a signed request's answer. A refusal's has been looked at; its bytes are all still there.

@@ -129,9 +129,7 @@ pub(super) fn sign_parts(
     let request = SignableRequest::new(parts.method.as_str(), uri, headers.into_iter(), body)
         .map_err(|_| "its head is not valid")?;
     // At TRACE the signer prints every header that it signs, customer keys too.
-    let signed = tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), || {
-        sign(request, &params)
-    });
+    let signed = tracing::dispatcher::with_default(&tracing::Dispatch::none(), || sign(request, &params));
     let (instructions, _) = signed.map_err(|_| "its head is not valid")?.into_parts();
     let (signed, _) = instructions.into_parts();
     for header in signed {

@@ -313,6 +313,10 @@ impl Acting<'_> {
 fn is_misleading(name: &str) -> bool {
     const REWRITING: [&str; 5] =
         ["x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
+    // User metadata is the caller's own, but for the one name that acts.
+    if name.starts_with("x-amz-meta-") {
+        return name.contains('_') && name.replace('_', "-") == "x-amz-meta-snowball-auto-extract";
+    }
     // Gateways to older interfaces take an underscore for a hyphen.
     if name.contains('_') {
         let hyphened = name.replace('_', "-");

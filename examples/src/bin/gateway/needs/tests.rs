@@ -267,3 +267,12 @@ fn other_methods_are_refused() {
         assert_eq!(needs(method, "/bucket"), Err(Unclear::Method), "{method}");
     }
 }
+
+#[test]
+fn user_metadata_may_have_any_name_but_the_one_that_acts() {
+    for name in ["x-amz-meta-my_key", "x-amz-meta-source", "x-amz-meta-data-source"] {
+        assert!(needs_with("PUT", "/bucket/k", &[(name, "v")]).is_ok(), "{name}");
+    }
+    assert!(needs_with("PUT", "/bucket/k", &[("x-amz-meta-snowball_auto-extract", "true")]).is_err());
+    assert!(needs_with("PUT", "/bucket/k", &[("x-amz-meta_k", "true")]).is_err());
+}
