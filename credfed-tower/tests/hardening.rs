@@ -392,6 +392,28 @@ fn an_applications_own_error_codes_take_the_credential_from_nobody() {
 }
 
 #[test]
+fn the_header_that_names_the_error_is_believed_of_any_service() {
+    run(async {
+        let layer = SignSigV4Layer::new(renewing(), "eu-west-1", "execute-api");
+        let calls = Arc::new(Mutex::new(0));
+        let service = service_fn(move |_: Request<In>| {
+            let mut calls = calls.lock().unwrap();
+            *calls += 1;
+            let mut response = Response::new(In::default());
+            if *calls == 1 {
+                *response.status_mut() = StatusCode::FORBIDDEN;
+                response
+                    .headers_mut()
+                    .insert("x-amzn-errortype", HeaderValue::from_static("ExpiredTokenException:http://x/"));
+            }
+            std::future::ready(Ok::<_, Infallible>(response))
+        });
+        let request = Request::get("https://api.example.org/").body(In::default()).unwrap();
+        assert_eq!(layer.layer(service).oneshot(request).await.expect("an answer").status(), StatusCode::OK);
+    });
+}
+
+#[test]
 fn a_json_service_that_names_the_expired_token_first_is_believed() {
     run(async {
         let layer = SignSigV4Layer::new(renewing(), "eu-west-1", "dynamodb");

@@ -136,14 +136,15 @@ where
                 StageProjection::Call(call) => {
                     let response = ready!(call.poll(cx)).map_err(SignError::Inner)?;
                     // Where a credential that is new is rejected too, it is not the credential.
-                    if self.first.is_some() || !Inspection::is_due(&response) {
+                    if self.first.is_some()
+                        || !Inspection::is_due(&response, is_application(&self.shared.service))
+                    {
                         return Poll::Ready(Ok(response.map(UpstreamBody::Streaming)));
                     }
                     Stage::Inspect(Inspection::of(response))
                 }
                 StageProjection::Inspect(inspection) => {
-                    let (rejection, response) =
-                        ready!(inspection.poll(cx, is_application(&self.shared.service)));
+                    let (rejection, response) = ready!(inspection.poll(cx));
                     if let (Some(why), Some(used)) = (rejection, self.used.as_ref()) {
                         self.shared.provider.invalidate(used, why);
                         if let Some(spare) = self.spare.take() {
@@ -175,8 +176,7 @@ where
     }
 }
 
-/// Services that hand on an application's answers: there a document is the application's words, and only the header
-/// that names the error is AWS's.
+/// Services that hand on an application's answers.
 fn is_application(service: &str) -> bool {
     matches!(service, "execute-api" | "lambda" | "vpc-lattice-svcs")
 }

@@ -13,6 +13,9 @@ use pin_project::pin_project;
 /// An error document is small; what is larger is handed on without a look at the rest.
 const READ_LIMIT: usize = 64 * 1024;
 
+/// Where AWS's JSON services name the error; it goes before the document.
+const ERROR_TYPE: &str = "x-amzn-errortype";
+
 /// An answer that may reject the credential, while its body is read.
 pub(super) struct Inspection<B> {
     parts: Option<response::Parts>,
@@ -24,12 +27,13 @@ pub(super) struct Inspection<B> {
 type Whole<B> = Option<Response<UpstreamBody<B>>>;
 
 impl<B: Body<Data = Bytes> + Unpin> Inspection<B> {
-    /// Only these statuses carry the codes in question.
-    pub(super) fn is_due(response: &Response<B>) -> bool {
+    /// Only these statuses carry the codes in question. Of a service that hands on an `application`'s answers, the
+    /// document is the application's words, and only the header that names the error is AWS's.
+    pub(super) fn is_due(response: &Response<B>, application: bool) -> bool {
         matches!(
             response.status(),
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
-        )
+        ) && (!application || response.headers().contains_key(ERROR_TYPE))
     }
 
     pub(super) fn of(response: Response<B>) -> Self {
@@ -39,11 +43,7 @@ impl<B: Body<Data = Bytes> + Unpin> Inspection<B> {
 
     /// Reads the error document, then says whether it rejects the credential. The answer is whole again: what was
     /// read comes first, what was not (too long, or broken off) follows.
-    pub(super) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        application: bool,
-    ) -> Poll<(Option<Rejection>, Whole<B>)> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Option<Rejection>, Whole<B>)> {
         while let Some(body) = self.rest.as_mut() {
             if self.read.len() >= READ_LIMIT {
                 break;
@@ -67,7 +67,7 @@ impl<B: Body<Data = Bytes> + Unpin> Inspection<B> {
         }
         let Some(parts) = self.parts.take() else { return Poll::Ready((None, None)) };
         let read = self.read.split().freeze();
-        let rejection = rejection(&parts, if application { b"" } else { &read });
+        let rejection = rejection(&parts, &read);
         let body = UpstreamBody::read(read, self.rest.take(), None);
         Poll::Ready((rejection, Some(Response::from_parts(parts, body))))
     }
@@ -76,7 +76,7 @@ impl<B: Body<Data = Bytes> + Unpin> Inspection<B> {
 /// By the upstream's own error code alone: the rest of the document, and a bare 401, may be an application's words
 /// about what the caller asked for.
 fn rejection(parts: &response::Parts, document: &[u8]) -> Option<Rejection> {
-    let code = match parts.headers.get("x-amzn-errortype") {
+    let code = match parts.headers.get(ERROR_TYPE) {
         Some(code) => code.to_str().ok(),
         None => std::str::from_utf8(document).ok().and_then(error_code),
     }?;
