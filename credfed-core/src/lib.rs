@@ -30,7 +30,13 @@
 
 pub mod aws;
 pub mod cached;
+#[cfg(feature = "session")]
+pub mod keyring;
+#[cfg(feature = "oidc")]
+pub mod oidc;
 pub mod runtime;
+#[cfg(feature = "session")]
+pub mod session;
 pub mod transport;
 
 mod credentials;

@@ -1,6 +1,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "oidc")]
+pub mod oidc;
 mod payload;
 mod strip;
 
@@ -10,6 +12,8 @@ mod authorize;
 mod resolve;
 #[cfg(feature = "sign")]
 pub mod sign;
+#[cfg(feature = "sts")]
+pub mod sts;
 #[cfg(feature = "verify")]
 pub mod verify;
 

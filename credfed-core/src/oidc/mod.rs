@@ -1,0 +1,1 @@
+//! OpenID Connect both ways: assertions that we issue, and those of others that we check.

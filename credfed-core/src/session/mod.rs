@@ -1,0 +1,1 @@
+//! Session tokens: sealed, stateless, opened on every request without a store.

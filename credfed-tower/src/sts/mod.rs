@@ -1,0 +1,1 @@
+//! An STS endpoint that any AWS SDK talks to.
