@@ -13,16 +13,15 @@
 //! ```
 
 use std::collections::HashSet;
-use std::fmt;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use credfed_core::Secret;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use toml::Spanned;
 
-use crate::names::{BucketName, KeyPrefix};
-use crate::rights::{Action, Buckets, Grant, Rights};
+use crate::config_file::{self, Fault, FileError, Text};
+use crate::grants::AllowEntry;
+use crate::rights::Rights;
 
 /// A key that callers sign with, and its rights.
 #[derive(Debug)]
@@ -30,14 +29,6 @@ pub(crate) struct Key {
     pub(crate) access_key_id: String,
     pub(crate) secret: Secret,
     pub(crate) rights: Rights,
-}
-
-/// What is wrong with a keys file, and where. Never quotes the file: the line may hold a secret.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct KeysError {
-    path: PathBuf,
-    line: Option<usize>,
-    what: String,
 }
 
 impl Key {
@@ -52,34 +43,11 @@ impl Key {
 }
 
 /// Reads and checks a keys file as a whole: every entry is good, or none is used.
-pub(crate) fn read(path: &Path) -> Result<Vec<Key>, KeysError> {
-    let text = std::fs::read_to_string(path).map_err(|error| KeysError {
-        path: path.to_owned(),
-        line: None,
-        what: format!("cannot be read: {error}"),
-    })?;
-    // Wiped when it goes.
-    let text = Secret::new(text);
-    let keys = parse(text.expose()).map_err(|fault| KeysError {
-        path: path.to_owned(),
-        line: fault.at.map(|at| line_of(text.expose(), at)),
-        what: fault.what,
-    })?;
+pub(crate) fn read(path: &Path) -> Result<Vec<Key>, FileError> {
+    let keys = config_file::read(path, parse)?;
     warn_if_others_can_read(path);
     Ok(keys)
 }
-
-impl fmt::Display for KeysError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.path.display())?;
-        if let Some(line) = self.line {
-            write!(f, ", line {line}")?;
-        }
-        write!(f, ": {}", self.what)
-    }
-}
-
-impl std::error::Error for KeysError {}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,61 +67,19 @@ struct KeyEntry {
     allow: Vec<AllowEntry>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AllowEntry {
-    bucket: Spanned<Text>,
-    prefix: Option<Spanned<Text>>,
-    actions: Spanned<Vec<Spanned<Text>>>,
-}
-
-/// A string whose value no error message repeats, unlike those of serde's own.
-struct Text(Secret);
-
-impl Text {
-    fn as_str(&self) -> &str {
-        self.0.expose()
-    }
-}
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match toml::Value::deserialize(deserializer)? {
-            toml::Value::String(text) => Ok(Self(Secret::new(text))),
-            _ => Err(serde::de::Error::custom("a string in quotes is needed here")),
-        }
-    }
-}
-
-struct Fault {
-    at: Option<Range<usize>>,
-    what: String,
-}
-
-impl Fault {
-    fn new(at: Range<usize>, what: impl Into<String>) -> Self {
-        Self { at: Some(at), what: what.into() }
-    }
-}
-
 fn parse(text: &str) -> Result<Vec<Key>, Fault> {
-    // The message alone: the full text of the error shows the line.
-    let file: File = toml::from_str(text)
-        .map_err(|error| Fault { at: error.span(), what: error.message().replace('\n', ", ") })?;
+    let file: File = config_file::entries(text)?;
     if file.key.is_empty() {
-        return Err(Fault {
-            at: None,
-            what: "there is no [[key]] in it, so nobody could do anything".to_owned(),
-        });
+        return Err(Fault::somewhere("there is no [[key]] in it, so nobody could do anything"));
     }
     let mut seen = HashSet::new();
     let mut keys = Vec::with_capacity(file.key.len());
     for (index, entry) in file.key.into_iter().enumerate() {
         let at = entry.get_ref().access_key_id.span();
-        let key = parse_key(entry)
-            .map_err(|fault| Fault { what: format!("key {}: {}", index + 1, fault.what), ..fault })?;
+        let name = format!("key {}", index + 1);
+        let key = parse_key(entry).map_err(|fault| fault.of(&name))?;
         if !seen.insert(key.access_key_id.clone()) {
-            return Err(Fault::new(at, format!("key {}: this access_key_id was given before", index + 1)));
+            return Err(Fault::new(at, "this access_key_id was given before").of(&name));
         }
         keys.push(key);
     }
@@ -179,43 +105,12 @@ fn parse_key(entry: Spanned<KeyEntry>) -> Result<Key, Fault> {
     if allow.is_empty() && !list_buckets {
         return Err(Fault::new(whole, "it has no [[key.allow]] and no list_buckets, so it may do nothing"));
     }
-    let grants = allow.into_iter().map(parse_grant).collect::<Result<_, _>>()?;
+    let grants = allow.into_iter().map(AllowEntry::grant).collect::<Result<_, _>>()?;
     Ok(Key {
         access_key_id: id.to_owned(),
         secret: Secret::new(secret.to_owned()),
         rights: Rights { list_buckets, grants },
     })
-}
-
-fn parse_grant(entry: AllowEntry) -> Result<Grant, Fault> {
-    let buckets = match entry.bucket.get_ref().as_str() {
-        "*" => Buckets::Any,
-        name => Buckets::Named(BucketName::parse(name).ok_or_else(|| {
-            Fault::new(entry.bucket.span(), "bucket needs the name of one bucket, or \"*\" for every one")
-        })?),
-    };
-    let prefix = match entry.prefix {
-        None => KeyPrefix::default(),
-        Some(prefix) => {
-            let what = "prefix needs a text that does not start with \"/\" and has no empty, \".\" or \"..\" segment";
-            KeyPrefix::parse(prefix.get_ref().as_str().to_owned())
-                .ok_or_else(|| Fault::new(prefix.span(), what))?
-        }
-    };
-    let mut actions = Vec::new();
-    for name in entry.actions.get_ref() {
-        let action = Action::ALL.into_iter().find(|action| action.name() == name.get_ref().as_str());
-        let what = "actions are read, write, delete, list and administer";
-        actions.push(action.ok_or_else(|| Fault::new(name.span(), what))?);
-    }
-    if actions.is_empty() {
-        return Err(Fault::new(entry.actions.span(), "actions is empty: this grant allows nothing"));
-    }
-    Ok(Grant { buckets, prefix, actions })
-}
-
-fn line_of(text: &str, at: Range<usize>) -> usize {
-    text.bytes().take(at.start).filter(|byte| *byte == b'\n').count() + 1
 }
 
 #[cfg(unix)]
@@ -241,8 +136,9 @@ fn random_text<const N: usize>(alphabet: &[u8]) -> Result<String, getrandom::Err
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::ObjectKey;
-    use crate::rights::{Extent, Need};
+    use crate::config_file::line_of;
+    use crate::names::{BucketName, ObjectKey};
+    use crate::rights::{Action, Extent, Need};
 
     const GOOD: &str = r#"
 [[key]]

@@ -7,9 +7,11 @@
 mod answer;
 mod banner;
 mod cli;
+mod config_file;
 mod embedded;
 mod forward;
 mod gateway;
+mod grants;
 mod journal;
 mod keys;
 mod linger;
