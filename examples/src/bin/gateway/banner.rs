@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::cli::Region;
+use crate::endpoint::Region;
 use crate::keys::Key;
 
 /// Prints the block. `key` is the one that was made at start; the secrets of a keys file are not repeated.

@@ -7,14 +7,19 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use credfed_core::{AwsCredentials, Secret};
-use http::Uri;
-use http::uri::{Authority, Scheme};
+
+use crate::endpoint::{Endpoint, Region};
 
 /// An S3 gateway that knows no S3 operation: it verifies the caller's signature, asks what the caller's key may do,
 /// and signs what is allowed anew, with its own credential, for the upstream. No caller holds that credential.
 ///
-/// Without any option it starts an S3 server of its own in a temporary folder behind itself, makes a key that may
-/// do everything, and prints lines to paste into another terminal.
+/// Clients sign with long-lived keys (--keys), or with a session that they get for a web identity from the STS
+/// endpoint at the same address (--roles). For the upstream the gateway has a key, or a session of a role that it
+/// assumes with a web identity of its own (--upstream-sts, --role-arn): then it holds no long-lived secret at all.
+///
+/// Without any option it starts a cloud of its own behind itself (an STS and an S3 server in a temporary folder),
+/// assumes a role there, makes a role and a key that may do everything, and prints lines to paste into another
+/// terminal.
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version)]
 pub(crate) struct Arguments {
@@ -29,7 +34,7 @@ pub(crate) struct Arguments {
     listen: SocketAddr,
 
     /// The S3 endpoint to forward to, for example `https://s3.eu-west-1.amazonaws.com`; path-style, no path of its
-    /// own. Without it an embedded server in a temporary folder, whose content goes when the gateway ends
+    /// own. Without it an embedded cloud in a temporary folder, whose content goes when the gateway ends
     #[arg(long, value_name = "URL", env = "GATEWAY_UPSTREAM", hide_env_values = true)]
     upstream: Option<String>,
 
@@ -67,13 +72,77 @@ pub(crate) struct Arguments {
     )]
     region: String,
 
+    /// The STS where the gateway assumes --role-arn with a web identity of its own, for example
+    /// `https://sts.eu-west-1.amazonaws.com`. Needs --issuer, under which that STS knows the gateway
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "GATEWAY_UPSTREAM_STS",
+        hide_env_values = true,
+        requires_all = ["upstream", "role_arn", "issuer"],
+        conflicts_with = "upstream_access_key"
+    )]
+    upstream_sts: Option<String>,
+
+    /// The role that the gateway assumes at --upstream-sts
+    #[arg(
+        long,
+        value_name = "ARN",
+        env = "GATEWAY_ROLE_ARN",
+        hide_env_values = true,
+        requires = "upstream_sts"
+    )]
+    role_arn: Option<String>,
+
+    /// How the gateway names its session at --upstream-sts
+    #[arg(long, value_name = "NAME", default_value = "credfed-gateway", requires = "upstream_sts")]
+    upstream_session_name: String,
+
+    /// How long a session at --upstream-sts lasts, 900 to 43200 seconds; as the role has it unless told
+    #[arg(long, value_name = "SECONDS", requires = "upstream_sts")]
+    upstream_session_seconds: Option<u32>,
+
+    /// The audience of the web identity that goes to --upstream-sts
+    #[arg(long, value_name = "AUDIENCE", default_value = "sts.amazonaws.com", requires = "upstream_sts")]
+    upstream_audience: String,
+
+    /// The URL under which the world finds this gateway as an OpenID provider. Its discovery document and its keys
+    /// are served on --listen at /.well-known/openid-configuration and /.well-known/jwks.json
+    #[arg(long, value_name = "URL", env = "GATEWAY_ISSUER", hide_env_values = true)]
+    issuer: Option<String>,
+
+    /// The keys of --issuer, a file made and rotated by the program `issuer` and read again while the gateway runs.
+    /// Without it a key is made at start, and nobody can check older web identities after a restart
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "GATEWAY_ISSUER_STATE",
+        hide_env_values = true,
+        requires = "issuer"
+    )]
+    issuer_state: Option<PathBuf>,
+
+    /// The subject (`sub`) of the gateway's own web identity
+    #[arg(long, value_name = "NAME", default_value = "gateway", requires = "issuer")]
+    issuer_subject: String,
+
     /// A TOML file that says which key may do what in which bucket, under which prefix (examples/README.md shows
-    /// one). Without it one key with every right is made and printed
+    /// one). Without it and without --roles one key with every right is made and printed
     #[arg(long, value_name = "FILE", env = "GATEWAY_KEYS", hide_env_values = true)]
     keys: Option<PathBuf>,
 
+    /// A TOML file of issuers, roles, whom they trust and what they may do (examples/README.md shows one). With it
+    /// the gateway serves STS at its own address
+    #[arg(long, value_name = "FILE", env = "GATEWAY_ROLES", hide_env_values = true)]
+    roles: Option<PathBuf>,
+
+    /// The key ring that seals session tokens, a file made and rotated by the program `keyring` and read again
+    /// while the gateway runs. Without it a ring is made at start, and sessions end with the gateway
+    #[arg(long, value_name = "FILE", env = "GATEWAY_TOKEN_RING", hide_env_values = true)]
+    token_ring: Option<PathBuf>,
+
     /// Run a client through everything, good and bad requests, say what came of each, and end; 1 if one failed
-    #[arg(long, conflicts_with_all = ["keys", "listen"])]
+    #[arg(long, conflicts_with_all = ["keys", "listen", "roles", "token_ring"])]
     self_test: bool,
 }
 
@@ -83,7 +152,10 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     pub(crate) region: Region,
     pub(crate) upstream: Option<ExternalUpstream>,
+    pub(crate) issuer: Option<IssuerSettings>,
     pub(crate) keys: Option<PathBuf>,
+    pub(crate) roles: Option<PathBuf>,
+    pub(crate) token_ring: Option<PathBuf>,
     pub(crate) self_test: bool,
 }
 
@@ -92,20 +164,35 @@ pub(crate) struct Settings {
 pub(crate) struct ExternalUpstream {
     pub(crate) endpoint: Endpoint,
     pub(crate) region: Region,
-    /// `None`: from the environment's own AWS variables.
-    pub(crate) credentials: Option<AwsCredentials>,
+    pub(crate) credentials: UpstreamCredentials,
 }
 
-/// Scheme and authority, and nothing else.
+/// As whom requests go on.
+#[derive(Debug)]
+pub(crate) enum UpstreamCredentials {
+    /// The environment's own AWS variables.
+    Environment,
+    Given(AwsCredentials),
+    Federated(RoleSettings),
+}
+
+/// A role to be assumed with a web identity.
 #[derive(Clone, Debug)]
-pub(crate) struct Endpoint {
-    pub(crate) scheme: Scheme,
-    pub(crate) authority: Authority,
+pub(crate) struct RoleSettings {
+    pub(crate) sts: Endpoint,
+    pub(crate) role_arn: String,
+    pub(crate) session_name: String,
+    pub(crate) session_seconds: Option<u32>,
+    pub(crate) audience: String,
 }
 
-/// A region's name as it stands in a credential scope.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Region(String);
+/// The gateway as an OpenID provider.
+#[derive(Clone, Debug)]
+pub(crate) struct IssuerSettings {
+    pub(crate) url: String,
+    pub(crate) state: Option<PathBuf>,
+    pub(crate) subject: String,
+}
 
 /// A bad value, and where it came from. Does not repeat the value, which may hold a secret.
 #[derive(Debug, PartialEq, Eq)]
@@ -125,26 +212,45 @@ impl Settings {
         let upstream = match &arguments.upstream {
             None => None,
             Some(url) => Some(ExternalUpstream {
-                endpoint: Endpoint::parse(url)?,
+                endpoint: Endpoint::parse(url, "--upstream")?,
                 region: upstream_region,
-                credentials: upstream_credentials(&arguments, variable)?,
+                credentials: match role(&arguments)? {
+                    Some(role) => UpstreamCredentials::Federated(role),
+                    None => upstream_key(&arguments, variable)?,
+                },
             }),
         };
+        let Arguments { listen, issuer, issuer_state, issuer_subject, keys, roles, token_ring, .. } = arguments;
+        let issuer = issuer.map(|url| IssuerSettings { url, state: issuer_state, subject: issuer_subject });
         Ok(Self {
-            listen: arguments.listen,
+            listen,
             region,
             upstream,
-            keys: arguments.keys,
+            issuer,
+            keys,
+            roles,
+            token_ring,
             self_test: arguments.self_test,
         })
     }
 }
 
-fn upstream_credentials(
+fn role(arguments: &Arguments) -> Result<Option<RoleSettings>, BadSetting> {
+    let (Some(sts), Some(role_arn)) = (&arguments.upstream_sts, &arguments.role_arn) else { return Ok(None) };
+    Ok(Some(RoleSettings {
+        sts: Endpoint::parse(sts, "--upstream-sts")?,
+        role_arn: role_arn.clone(),
+        session_name: arguments.upstream_session_name.clone(),
+        session_seconds: arguments.upstream_session_seconds,
+        audience: arguments.upstream_audience.clone(),
+    }))
+}
+
+fn upstream_key(
     arguments: &Arguments,
     variable: impl Fn(&str) -> Option<OsString>,
-) -> Result<Option<AwsCredentials>, BadSetting> {
-    let Some(access_key) = &arguments.upstream_access_key else { return Ok(None) };
+) -> Result<UpstreamCredentials, BadSetting> {
+    let Some(access_key) = &arguments.upstream_access_key else { return Ok(UpstreamCredentials::Environment) };
     if access_key.is_empty() || !access_key.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/') {
         return Err(BadSetting(
             "--upstream-access-key needs visible ASCII characters without \"/\"".to_owned(),
@@ -164,66 +270,12 @@ fn upstream_credentials(
     let secret = secret_from(&arguments.upstream_secret_key_env, "--upstream-secret-key-env")?;
     let token = arguments.upstream_session_token_env.as_ref();
     let token = token.map(|name| secret_from(name, "--upstream-session-token-env")).transpose()?;
-    Ok(Some(AwsCredentials::new(access_key.as_str(), secret, token)))
+    Ok(UpstreamCredentials::Given(AwsCredentials::new(access_key.as_str(), secret, token)))
 }
 
-impl Endpoint {
-    fn parse(text: &str) -> Result<Self, BadSetting> {
-        let bad = |what: &str| BadSetting(format!("--upstream {what}"));
-        let url = url::Url::parse(text)
-            .map_err(|error| bad(&format!("is no URL ({error}); http://127.0.0.1:9000 is one")))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(bad("needs http:// or https://"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(bad("must not hold a user or password: see --upstream-access-key"));
-        }
-        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-            return Err(bad("must be scheme, host and port alone: callers' paths start at its root"));
-        }
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("needs a host"))?;
-        let authority = match url.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        };
-        Ok(Self {
-            scheme: if url.scheme() == "https" { Scheme::HTTPS } else { Scheme::HTTP },
-            authority: authority.parse().map_err(|_| bad("needs a host that HTTP can name"))?,
-        })
-    }
-
-    pub(crate) fn uri(&self) -> Result<Uri, http::Error> {
-        Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query("/")
-            .build()
-    }
-
-    /// An HTTP server on this machine.
-    pub(crate) fn local(address: SocketAddr) -> Result<Self, http::uri::InvalidUri> {
-        Ok(Self { scheme: Scheme::HTTP, authority: address.to_string().parse()? })
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme, self.authority)
-    }
-}
-
-impl Region {
-    fn parse(text: &str, option: &str) -> Result<Self, BadSetting> {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(BadSetting(format!("{option} needs 1 to 64 of a-z 0-9 -, for example eu-west-1")))
-        }
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
+impl BadSetting {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
     }
 }
 
@@ -248,35 +300,36 @@ mod tests {
         Settings::parse(arguments, variable).map_err(|error| error.to_string())
     }
 
+    const FEDERATED: [&str; 8] = [
+        "--upstream",
+        "https://s3.example",
+        "--upstream-sts",
+        "https://sts.example",
+        "--role-arn",
+        "arn:aws:iam::123456789012:role/gateway",
+        "--issuer",
+        "https://gateway.example",
+    ];
+
+    #[test]
+    fn a_role_takes_the_place_of_a_key() {
+        let found = settings(&FEDERATED, &[]).unwrap();
+        let UpstreamCredentials::Federated(role) = found.upstream.unwrap().credentials else {
+            panic!("the role was given");
+        };
+        assert_eq!(role.sts.to_string(), "https://sts.example");
+        assert_eq!(role.session_name, "credfed-gateway");
+        assert_eq!(role.audience, "sts.amazonaws.com");
+        let issuer = found.issuer.unwrap();
+        assert_eq!((issuer.url.as_str(), issuer.subject.as_str()), ("https://gateway.example", "gateway"));
+    }
+
     #[test]
     fn nothing_is_needed() {
         let settings = settings(&[], &[]).unwrap();
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8014");
         assert_eq!(settings.region.as_str(), "us-east-1");
         assert!(settings.upstream.is_none() && settings.keys.is_none() && !settings.self_test);
-    }
-
-    #[test]
-    fn an_upstream_is_scheme_host_and_port() {
-        let line = ["--upstream", "https://s3.example:9000/", "--upstream-region", "eu-west-1"];
-        let upstream = settings(&line, &[]).unwrap().upstream.unwrap();
-        assert_eq!(upstream.endpoint.to_string(), "https://s3.example:9000");
-        assert_eq!(upstream.region.as_str(), "eu-west-1");
-        assert!(upstream.credentials.is_none());
-        let ipv6 = settings(&["--upstream", "http://[::1]:9000"], &[]).unwrap().upstream.unwrap();
-        assert_eq!(ipv6.endpoint.to_string(), "http://[::1]:9000");
-        for bad in [
-            "s3.example",
-            "ftp://s3.example",
-            "http://",
-            "http://s3.example/folder",
-            "http://s3.example/?x",
-            "http://user:hidden@s3.example",
-        ] {
-            let error = settings(&["--upstream", bad], &[]).unwrap_err();
-            assert!(error.contains("--upstream"), "{error}");
-            assert!(!error.contains("hidden"), "{error}");
-        }
     }
 
     #[test]
@@ -290,7 +343,9 @@ mod tests {
             "S",
         ];
         let found = settings(&line, &[("S", "hidden-secret")]).unwrap();
-        let credentials = found.upstream.as_ref().unwrap().credentials.as_ref().unwrap();
+        let UpstreamCredentials::Given(credentials) = &found.upstream.as_ref().unwrap().credentials else {
+            panic!("the key was given");
+        };
         assert_eq!(credentials.access_key_id(), "me");
         assert_eq!(credentials.secret_access_key().expose(), "hidden-secret");
         assert!(credentials.session_token().is_none());
@@ -314,6 +369,11 @@ mod tests {
             (&["--region", ""], "--region"),
             (&["--upstream-access-key", "k"], "--upstream"),
             (&["--self-test", "--keys", "f"], "--keys"),
+            (&["--role-arn", "arn:aws:iam::1:role/r"], "--upstream-sts"),
+            (&["--upstream", "http://localhost", "--upstream-sts", "http://localhost"], "--role-arn"),
+            (&["--issuer-state", "f"], "--issuer"),
+            (&[&FEDERATED[..], &["--upstream-access-key", "k"]].concat(), "--upstream-access-key"),
+            (&[&FEDERATED[..], &["--upstream-session-seconds", "-1"]].concat(), "--upstream-session-seconds"),
             (&["--nonsense"], "--nonsense"),
         ] {
             let error = settings(line, &[]).unwrap_err();

@@ -16,7 +16,7 @@ use hyper_util::client::legacy::{Builder, Client, Error as ClientError, Response
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower::Service;
 
-use crate::cli::Endpoint;
+use crate::endpoint::Endpoint;
 
 /// Sends a request to the upstream that its URI names.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ mod banner;
 mod cli;
 mod config_file;
 mod embedded;
+mod endpoint;
 mod forward;
 mod gateway;
 mod grants;

@@ -16,7 +16,8 @@ use credfed_core::{AwsCredentials, Secret};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::cli::{Region, Settings};
+use crate::cli::Settings;
+use crate::endpoint::Region;
 use crate::gateway::{self, Upstream};
 use crate::keys::Key;
 use crate::names::{BucketName, KeyPrefix};
