@@ -40,11 +40,15 @@ pub mod session;
 pub mod transport;
 
 mod credentials;
+#[cfg(feature = "aws")]
+mod date;
+mod dice;
 mod error;
 mod expiring;
 mod identity;
 mod provider;
 mod secret;
+mod token_file;
 
 pub use cached::{Cached, CachedProvider, Get, Rejection};
 pub use credentials::{AwsCredentials, Azure, BearerToken, Google};
@@ -56,6 +60,7 @@ pub use runtime::{Clock, SystemClock};
 #[cfg(any(test, feature = "test-util"))]
 pub use runtime::{VirtualClock, VirtualRuntime};
 pub use secret::Secret;
+pub use token_file::TokenFile;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
