@@ -41,6 +41,9 @@ pub mod session;
 pub mod transport;
 
 mod credentials;
+#[cfg(feature = "aws")]
+mod date;
+mod dice;
 mod error;
 mod expiring;
 mod identity;
@@ -48,6 +51,7 @@ mod identity;
 mod private_file;
 mod provider;
 mod secret;
+mod token_file;
 
 pub use cached::{Cached, CachedProvider, Get, Rejection};
 pub use credentials::{AwsCredentials, Azure, BearerToken, Google};
@@ -59,6 +63,7 @@ pub use runtime::{Clock, SystemClock};
 #[cfg(any(test, feature = "test-util"))]
 pub use runtime::{VirtualClock, VirtualRuntime};
 pub use secret::Secret;
+pub use token_file::TokenFile;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

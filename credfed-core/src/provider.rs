@@ -143,6 +143,8 @@ impl<F> fmt::Debug for ProviderFn<F> {
 pub(crate) trait DynProvider<C>: Send + Sync {
     fn provide_dyn(&self) -> BoxFuture<'_, Result<Expiring<C>, ProviderError>>;
     fn is_same_dyn(&self, held: &C, new: &C) -> bool;
+    #[cfg(feature = "aws")]
+    fn source_type(&self) -> std::any::TypeId;
 }
 
 impl<P: Provider> DynProvider<P::Credential> for P {
@@ -152,6 +154,11 @@ impl<P: Provider> DynProvider<P::Credential> for P {
 
     fn is_same_dyn(&self, held: &P::Credential, new: &P::Credential) -> bool {
         self.is_same(held, new)
+    }
+
+    #[cfg(feature = "aws")]
+    fn source_type(&self) -> std::any::TypeId {
+        std::any::TypeId::of::<P>()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::dice::Dice;
 use crate::{ErrorKind, ProviderError};
 
 /// A server may ask for more, but a slip of its pen must not stop a service for a day.
@@ -34,30 +35,6 @@ pub(super) fn cold(error: &ProviderError, failures: u32, dice: &mut Dice) -> Dur
 /// The pause that the server asked for, within reason.
 pub(super) fn asked_for(error: &ProviderError) -> Duration {
     error.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER)
-}
-
-/// Random enough to spread load; nothing secret depends on it (SplitMix64).
-#[derive(Debug)]
-pub(super) struct Dice(u64);
-
-impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// In 0 .. 1.
-    pub(super) fn fraction(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let high = u32::try_from((z ^ (z >> 31)) >> 32).unwrap_or(0);
-        f64::from(high) / (f64::from(u32::MAX) + 1.0)
-    }
-
-    pub(super) fn between(&mut self, least: Duration, most: Duration) -> Duration {
-        least + most.saturating_sub(least).mul_f64(self.fraction())
-    }
 }
 
 #[cfg(test)]

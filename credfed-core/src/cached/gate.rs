@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ProviderError;
-use crate::cached::backoff::{self, Dice};
+use crate::cached::backoff;
 use crate::cached::flight::Flight;
 use crate::cached::slot::Entry;
+use crate::dice::Dice;
 use crate::runtime::{Now, nanos};
 
 const FORCED_LEAST: u64 = 5_000_000_000;

@@ -175,6 +175,12 @@ impl<C: Send + Sync + 'static> CachedProvider<C> {
     pub fn identity(&self) -> Identity {
         self.core.identity()
     }
+
+    /// The type of the source, by which some settings are found to fit together or not.
+    #[cfg(feature = "aws")]
+    pub(crate) fn source_type(&self) -> std::any::TypeId {
+        self.core.source.source_type()
+    }
 }
 
 /// Why the service that a credential is for did not accept it.

@@ -7,7 +7,8 @@
 //!    sources have no use for it.
 //! 2. One attempt has one deadline (4 s), from readiness to the last byte.
 //! 3. A redirect is refused, never followed: credentials go where the settings say.
-//! 4. Nothing is retried here.
+//! 4. Nothing is retried here; the exchanges do that (`RetryPolicy`). A TLS handshake that failed is told apart, since
+//!    trying it again within a call would only ask the same impostor twice.
 //! 5. The buffer that an answer was read into is wiped when its last clone goes. What a client keeps in its
 //!    own buffers is its own.
 //!
@@ -45,10 +46,13 @@
 
 #[cfg(feature = "reqwest")]
 mod client;
+#[cfg(any(feature = "aws", test))]
+pub(crate) mod retry;
 
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -67,6 +71,8 @@ use crate::runtime::{Runtime, default_runtime};
 
 #[cfg(feature = "reqwest")]
 pub use client::ClientBuilder;
+#[cfg(feature = "aws")]
+pub use retry::{RetryBudget, RetryPolicy};
 
 /// The most that is taken before a byte has arrived, whatever the cap is and whatever the server claims.
 const FIRST_BUFFER: usize = 64 * 1024;
@@ -118,6 +124,11 @@ impl HttpTransport {
     pub fn runtime(mut self, runtime: impl Runtime) -> Self {
         self.runtime = Arc::new(runtime);
         self
+    }
+
+    #[cfg(feature = "aws")]
+    pub(crate) fn clocks(&self) -> Arc<dyn Runtime> {
+        Arc::clone(&self.runtime)
     }
 
     /// How long one attempt may take, from readiness to the last byte. Default: 4 s.
@@ -185,7 +196,7 @@ where
     fn attempt(&self, request: http::Request<Bytes>, cap: usize) -> BoxFuture<'static, Answer> {
         let mut service = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         async move {
-            let failed = |error: S::Error| ProviderError::transient("the request failed").with_source(error);
+            let failed = |error: S::Error| failed(error.into());
             poll_fn(|cx| service.poll_ready(cx)).await.map_err(failed)?;
             let answer = service.call(request).await.map_err(failed)?;
             if answer.status().is_redirection() {
@@ -195,6 +206,44 @@ where
         }
         .boxed()
     }
+}
+
+/// What a client's error means. TLS libraries report a peer that they do not accept as invalid data.
+fn failed(error: BoxError) -> ProviderError {
+    let mut link: Option<&(dyn Error + 'static)> = Some(&*error);
+    while let Some(cause) = link {
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            if io.kind() == io::ErrorKind::InvalidData {
+                return ProviderError::transient("no secure connection").with_source(TlsFailure(error));
+            }
+            // The source of an io::Error is that of what it wraps, not what it wraps.
+            link = io.get_ref().map(|inner| inner as &(dyn Error + 'static));
+        } else {
+            link = cause.source();
+        }
+    }
+    ProviderError::transient("the request failed").with_source(error)
+}
+
+/// Marks an error of a [`HttpTransport`] as one of the TLS handshake.
+#[derive(Debug)]
+struct TlsFailure(BoxError);
+
+impl fmt::Display for TlsFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the tls handshake failed")
+    }
+}
+
+impl Error for TlsFailure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+#[cfg(any(feature = "aws", test))]
+fn is_tls_failure(error: &ProviderError) -> bool {
+    error.source().is_some_and(|source| source.is::<TlsFailure>())
 }
 
 async fn read<B>(answer: http::Response<B>, cap: usize) -> Answer

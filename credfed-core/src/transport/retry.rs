@@ -1,0 +1,272 @@
+//! When a failed attempt is made again.
+//!
+//! The decision is a state machine without I/O or clock ([`Series`]); [`Pace`] drives it through the runtime port.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures::future::{Either, select};
+
+use super::is_tls_failure;
+use crate::dice::Dice;
+use crate::runtime::{Runtime, Sleep};
+use crate::{ErrorKind, ProviderError};
+
+/// How often, and how soon, a failed exchange is tried again within one call.
+///
+/// | failure | tried again |
+/// |---|---|
+/// | [`Transient`](ErrorKind::Transient) | after 0 to 50 ms, doubling, at most 2 s |
+/// | [`Throttled`](ErrorKind::Throttled) | after 0 to 1 s, doubling, at most 2 s, never sooner than the server asked for; if that is more than 2 s, not within this call |
+/// | TLS, a redirect, a refusal, settings that cannot work | no |
+///
+/// Three attempts and 15 s in all, the answers' own time included. On top of that, a [`RetryBudget`] keeps a fleet of
+/// callers from multiplying the load on a server that is down. Clones of one policy share its budget.
+#[derive(Clone, Debug)]
+pub struct RetryPolicy {
+    attempts: u32,
+    base: Duration,
+    throttled_base: Duration,
+    longest_delay: Duration,
+    deadline: Duration,
+    budget: RetryBudget,
+}
+
+impl RetryPolicy {
+    /// The policy of the table.
+    pub fn new() -> Self {
+        Self {
+            attempts: 3,
+            base: Duration::from_millis(50),
+            throttled_base: Duration::from_secs(1),
+            longest_delay: Duration::from_secs(2),
+            deadline: Duration::from_secs(15),
+            budget: RetryBudget::new(),
+        }
+    }
+
+    /// How many attempts one call makes, the first one included; at least 1. Default: 3.
+    #[must_use]
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    /// How long one call may take in all. Default: 15 s.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Takes its retries out of this budget. Default: one of its own.
+    #[must_use]
+    pub fn budget(mut self, budget: RetryBudget) -> Self {
+        self.budget = budget;
+        self
+    }
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A bucket of tokens that retries are paid from. Clones are one bucket.
+///
+/// It holds 500 tokens; a retry costs 5. A call that works gives back what its retries cost, and one token more. So a
+/// server that stays down is soon asked once per call, whatever the number of callers.
+#[derive(Clone)]
+pub struct RetryBudget(Arc<AtomicU32>);
+
+impl RetryBudget {
+    const FULL: u32 = 500;
+    const COST: u32 = 5;
+
+    /// A full bucket.
+    pub fn new() -> Self {
+        Self(Arc::new(AtomicU32::new(Self::FULL)))
+    }
+
+    /// The tokens that are left, 0 to 500.
+    pub fn tokens(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn take(&self) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(Self::COST)).is_ok()
+    }
+
+    fn give(&self, tokens: u32) {
+        let filled = |left: u32| Some(left.saturating_add(tokens).min(Self::FULL));
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, filled);
+    }
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for RetryBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RetryBudget").field(&self.tokens()).finish()
+    }
+}
+
+/// An attempt that failed, and what its protocol says of another one.
+#[derive(Clone, Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: ProviderError,
+    pub(crate) again: Again,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// As the kind of the error has it.
+    ByKind,
+    Never,
+    /// At once with fresh input, whatever the kind; one second chance in a series.
+    Once,
+    /// After half a second to a second, whatever the kind; one second chance in a series.
+    OnceLater,
+}
+
+impl From<ProviderError> for Failed {
+    fn from(error: ProviderError) -> Self {
+        Self { error, again: Again::ByKind }
+    }
+}
+
+/// One call's attempts. Says after each failure how long to wait, or that this was the last one.
+#[derive(Debug)]
+pub(crate) struct Series {
+    policy: RetryPolicy,
+    dice: Dice,
+    failures: u32,
+    second_chance: bool,
+    paid: u32,
+}
+
+impl Series {
+    pub(crate) fn new(policy: &RetryPolicy, seed: u64) -> Self {
+        Self { policy: policy.clone(), dice: Dice::new(seed), failures: 0, second_chance: true, paid: 0 }
+    }
+
+    /// The pause before the next attempt; `elapsed` is the time since the series began. `None`: no other attempt.
+    pub(crate) fn after(&mut self, failed: &Failed, elapsed: Duration) -> Option<Duration> {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures >= self.policy.attempts || is_tls_failure(&failed.error) {
+            return None;
+        }
+        let asked = failed.error.retry_after().unwrap_or_default();
+        let delay = self.delay(failed)?.max(asked);
+        let in_time = elapsed.saturating_add(delay) < self.policy.deadline;
+        if asked > self.policy.longest_delay || !in_time || !self.policy.budget.take() {
+            return None;
+        }
+        self.paid = self.paid.saturating_add(RetryBudget::COST);
+        Some(delay)
+    }
+
+    pub(crate) fn worked(self) {
+        self.policy.budget.give(self.paid.saturating_add(1));
+    }
+
+    fn delay(&mut self, failed: &Failed) -> Option<Duration> {
+        match (failed.again, failed.error.kind()) {
+            (Again::Once, _) => std::mem::take(&mut self.second_chance).then_some(Duration::ZERO),
+            (Again::OnceLater, _) => {
+                let most = self.policy.throttled_base;
+                std::mem::take(&mut self.second_chance).then(|| self.dice.between(most / 2, most))
+            }
+            (Again::ByKind, ErrorKind::Transient) => Some(self.jittered(self.policy.base)),
+            (Again::ByKind, ErrorKind::Throttled) => Some(self.jittered(self.policy.throttled_base)),
+            (Again::ByKind | Again::Never, _) => None,
+        }
+    }
+
+    fn jittered(&mut self, base: Duration) -> Duration {
+        let doublings = self.failures.saturating_sub(1).min(10);
+        let most = base.saturating_mul(1 << doublings).min(self.policy.longest_delay);
+        self.dice.between(Duration::ZERO, most)
+    }
+}
+
+/// Drives a [`Series`] through the runtime port, all of it within the policy's deadline.
+///
+/// ```text
+/// let mut pace = Pace::new(policy, runtime);
+/// loop {
+///     match pace.run(attempt()).await {
+///         Ok(value) => return Ok(pace.worked(value)),
+///         Err(failed) => pace.pause(failed).await?,
+///     }
+/// }
+/// ```
+pub(crate) struct Pace {
+    series: Series,
+    runtime: Arc<dyn Runtime>,
+    started: Duration,
+    end: Sleep,
+    last: Option<ProviderError>,
+}
+
+impl Pace {
+    pub(crate) fn new(policy: &RetryPolicy, runtime: Arc<dyn Runtime>) -> Self {
+        Self {
+            series: Series::new(policy, runtime.seed()),
+            started: runtime.now().monotonic(),
+            end: runtime.sleep(policy.deadline),
+            runtime,
+            last: None,
+        }
+    }
+
+    /// One attempt. At the deadline of the whole it is dropped, and the failure is the one before it.
+    pub(crate) async fn run<T>(
+        &mut self,
+        attempt: impl Future<Output = Result<T, Failed>>,
+    ) -> Result<T, Failed> {
+        match select(pin!(attempt), self.end.as_mut()).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => {
+                let late = || ProviderError::transient("the exchange did not end in time");
+                Err(Failed { error: self.last.take().unwrap_or_else(late), again: Again::Never })
+            }
+        }
+    }
+
+    /// Waits until the next attempt is due.
+    ///
+    /// # Errors
+    ///
+    /// The failure itself, if there is to be no other attempt.
+    pub(crate) async fn pause(&mut self, failed: Failed) -> Result<(), ProviderError> {
+        let elapsed = self.runtime.now().monotonic().saturating_sub(self.started);
+        let Some(delay) = self.series.after(&failed, elapsed) else { return Err(failed.error) };
+        tracing::debug!(
+            kind = ?failed.error.kind(),
+            code = failed.error.code(),
+            attempt = self.series.failures,
+            delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+            "the attempt failed and is made again"
+        );
+        self.last = Some(failed.error);
+        if !delay.is_zero() {
+            self.runtime.sleep(delay).await;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn worked<T>(self, value: T) -> T {
+        self.series.worked();
+        value
+    }
+}
