@@ -44,8 +44,11 @@
 //! # }).unwrap();
 //! ```
 
+mod address;
 #[cfg(feature = "reqwest")]
 mod client;
+#[cfg(feature = "reqwest")]
+mod guard;
 #[cfg(any(feature = "aws", test))]
 pub(crate) mod retry;
 
@@ -69,6 +72,7 @@ use zeroize::Zeroizing;
 use crate::ProviderError;
 use crate::runtime::{Runtime, default_runtime};
 
+pub use address::Reach;
 #[cfg(feature = "reqwest")]
 pub use client::ClientBuilder;
 #[cfg(feature = "aws")]

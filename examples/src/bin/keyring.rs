@@ -4,7 +4,7 @@
 //! the file open reads it again by itself.
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -61,7 +61,7 @@ enum Action {
 
 fn main() -> ExitCode {
     // The library warns of a file that others may read.
-    tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).without_time().init();
+    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_target(false).without_time().init();
     match run(Arguments::parse().action, SystemClock.wall()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
