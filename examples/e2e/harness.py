@@ -4,6 +4,7 @@ import os
 import queue
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,8 @@ import traceback
 import urllib.error
 import urllib.request
 
-GATEWAY = os.environ["E2E_GATEWAY"]
+GATEWAY = os.environ.get("E2E_GATEWAY")
+CACHE = os.path.join(os.path.dirname(os.path.abspath(__file__)), ".cache")
 
 # Nothing of the machine's own AWS settings may reach a client under test.
 for name in [name for name in os.environ if name.startswith(("AWS_", "GATEWAY_", "RUST_LOG"))]:
@@ -132,6 +134,13 @@ def http(method, url, body=None, headers=None):
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
+
+
+def free_port():
+    """A loopback port that nothing listens on now, for programs that cannot choose one and say which."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def equal(found, wanted):
