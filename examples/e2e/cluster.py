@@ -1,4 +1,4 @@
-"""A Ceph cluster of one: a monitor, an object store in memory, and radosgw with STS, on loopback ports that are free."""
+"""A Ceph cluster of one: a monitor, an object store in memory, and radosgw with STS, on free loopback ports."""
 
 import ctypes
 import os
@@ -11,6 +11,7 @@ import time
 import uuid
 
 from harness import CACHE, free_port, http
+from inbound import private
 
 PROGRAMS = ["ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph", "ceph-authtool", "monmaptool"]
 
@@ -188,10 +189,6 @@ class Cluster:
 
     def __exit__(self, *_):
         self.stop()
-
-
-def private(path, flags):
-    return os.open(path, flags, 0o600)
 
 
 def end_with_parent():

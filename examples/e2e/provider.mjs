@@ -2,7 +2,7 @@
 //
 // Reads its settings as JSON from stdin: { port, keys: [{ kid, key, certificate? }], client: { id, secret },
 // audience, ttl }. `key` and `certificate` are files; the first key signs, all are published (a certificate as x5c).
-// Prints `ready ISSUER` once it answers.
+// Prints `ready ISSUER` once it answers, and `served PATH` for each request.
 
 import { createPrivateKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -50,6 +50,11 @@ const provider = new Provider(issuer, {
   scopes: ['openid', 'api'],
   // Its own answer to a credential without an account: the client.
   extraTokenClaims: () => ({ sub: settings.client.id }),
+})
+
+provider.use(async (context, next) => {
+  console.log(`served ${context.path}`)
+  await next()
 })
 
 provider.listen(settings.port, '127.0.0.1', () => console.log(`ready ${issuer}`))
