@@ -18,9 +18,8 @@ import boto3
 import botocore.auth
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
-from harness import GATEWAY, Checks, Gateway, equal, http
+from harness import GATEWAY, Checks, Gateway, equal, http, refused
 
 MIB = 1 << 20
 ODD_KEYS = ["a folder/with blank", "plus+and&=?#", "percent%25%2F", "grüße/日本語", "~tilde'(quote)!*", "semi;colon@:,$"]
@@ -45,16 +44,6 @@ def client(gateway, key=None, **config):
             **config,
         }),
     )
-
-
-def refused(code, call, *arguments, **named):
-    """The call fails with this code of AWS's, and its status is one of refusal."""
-    try:
-        call(*arguments, **named)
-    except ClientError as error:
-        equal(error.response["Error"]["Code"], code)
-        return None
-    raise AssertionError(f"not refused, wanted {code}")
 
 
 def signed_at(moment):

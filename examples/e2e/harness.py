@@ -4,6 +4,7 @@ import os
 import queue
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,10 @@ import traceback
 import urllib.error
 import urllib.request
 
-GATEWAY = os.environ["E2E_GATEWAY"]
+from botocore.exceptions import ClientError
+
+GATEWAY = os.environ.get("E2E_GATEWAY")
+CACHE = os.path.join(os.path.dirname(os.path.abspath(__file__)), ".cache")
 
 # Nothing of the machine's own AWS settings may reach a client under test.
 for name in [name for name in os.environ if name.startswith(("AWS_", "GATEWAY_", "RUST_LOG"))]:
@@ -23,15 +27,29 @@ os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 
 
+def program(name):
+    """One of the other example programs: it is where the gateway is."""
+    return os.path.join(os.path.dirname(GATEWAY), name)
+
+
+def tool(name, *arguments):
+    """Runs one of them and returns what it printed."""
+    done = subprocess.run([program(name), *arguments], capture_output=True, text=True, timeout=120, check=False,
+                          stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise AssertionError(f"{name} {' '.join(arguments)}: {done.returncode} {done.stdout} {done.stderr}")
+    return done.stdout
+
+
 class Gateway:
     """A gateway on a free port; `exports` is what it tells another terminal."""
 
-    def __init__(self, *arguments, env=None):
+    def __init__(self, *arguments, port=0, env=None):
         self.folder = tempfile.mkdtemp(prefix="credfed-e2e-")
         self.log_path = os.path.join(self.folder, "log")
         self._log = open(self.log_path, "wb")
         self.process = subprocess.Popen(
-            [GATEWAY, "--listen", "127.0.0.1:0", *arguments],
+            [GATEWAY, "--listen", f"127.0.0.1:{port}", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -124,6 +142,16 @@ class Checks:
         sys.exit(1 if self.failed else 0)
 
 
+def refused(code, call, *arguments, **named):
+    """The call fails with this code of AWS's."""
+    try:
+        call(*arguments, **named)
+    except ClientError as error:
+        equal(error.response["Error"]["Code"], code)
+        return None
+    raise AssertionError(f"not refused, wanted {code}")
+
+
 def http(method, url, body=None, headers=None):
     """A plain HTTP request: (status, body)."""
     request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
@@ -132,6 +160,13 @@ def http(method, url, body=None, headers=None):
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
+
+
+def free_port():
+    """A loopback port that nothing listens on now, for programs that cannot choose one and say which."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def equal(found, wanted):

@@ -1,0 +1,419 @@
+"""Ceph as the other side: its STS takes our assertions, its S3 verifies what the gateway signs with what it got."""
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.parse
+
+import boto3
+from boto3.s3.transfer import TransferConfig
+
+import cluster
+from harness import Checks, Gateway, equal, free_port, http, program, refused, tool
+from inbound import SESSION, WRITER, Inbound
+from web_identity import (AUDIENCE, Identity, Load, Provider, SigningKey, bad_tokens, keywords, s3_client,
+                          sts_client, within)
+
+MIB = 1 << 20
+ROLE = "arn:aws:iam:::role/{}"
+ODD_KEYS = ["a folder/with blank", "plus+and&=?#", "percent%25%2F", "grüße/日本語", "~tilde'(quote)!*", "semi;colon@:,$"]
+ALL_OF_S3 = {"Version": "2012-10-17",
+             "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::*"}]}
+
+checks = Checks()
+
+
+class Ceph(cluster.Cluster):
+    """The cluster, with an administrator of its identities."""
+
+    def __init__(self):
+        super().__init__()
+        self.admin_key = ("AKIA" + os.urandom(8).hex().upper(), os.urandom(20).hex())
+        try:
+            self.user("administrator", self.admin_key, "roles=*", "oidc-provider=*", "user-policy=*")
+        except BaseException:
+            self.stop()
+            raise
+        self.iam = boto3.client("iam", endpoint_url=self.url, region_name="us-east-1", **keywords(self.admin_key))
+        self.sts = sts_client(self.url)
+
+    def trust_provider(self, url, *keys):
+        """Registers an OpenID provider by the certificates of its keys. Ceph 16 can add none later."""
+        self.iam.create_open_id_connect_provider(Url=url, ClientIDList=[AUDIENCE],
+                                                 ThumbprintList=[key.thumbprint for key in keys])
+
+    def role(self, name, trust):
+        """A role that may do everything with S3. Ceph reads policies without blanks alone."""
+        statement = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **trust}]}
+        self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=compact(statement), Path="/")
+        self.iam.put_role_policy(RoleName=name, PolicyName="s3", PolicyDocument=compact(ALL_OF_S3))
+        return ROLE.format(name)
+
+    def web_role(self, name, url, audience=AUDIENCE):
+        """A role for the tokens of a provider that are meant for this audience."""
+        host = url.removeprefix("http://")
+        return self.role(name, {
+            "Principal": {"Federated": [f"arn:aws:iam:::oidc-provider/{host}"]},
+            "Action": ["sts:AssumeRoleWithWebIdentity"],
+            "Condition": {"StringEquals": {f"{host}:app_id": audience}},
+        })
+
+    def exchanges(self):
+        """How often its STS has been asked for a web identity."""
+        return self.log("rgw").count("sts:assume_role_web_identity verifying requester")
+
+
+def compact(value):
+    return json.dumps(value, separators=(",", ":"))
+
+
+# --- the stand: Ceph by itself ---------------------------------------------------------------------------------------
+
+
+def ceph_alone(ceph, provider, first):
+    """Nothing of ours in play: what fails here is not our doing."""
+    access, secret = ceph.admin_key
+
+    def by_key():
+        s3 = s3_client(ceph.url, ceph.admin_key)
+        s3.create_bucket(Bucket="stand")
+        s3.put_object(Bucket="stand", Key="a", Body=b"a")
+        equal(s3.get_object(Bucket="stand", Key="a")["Body"].read(), b"a")
+        # With its STS on, Ceph says AccessDenied for the wrong signature of a long-lived key.
+        refused("AccessDenied", s3_client(ceph.url, (access, secret[:-1] + "_")).list_buckets)
+
+    def by_role():
+        role = ceph.role("by-key", {"Principal": {"AWS": ["arn:aws:iam:::user/administrator"]},
+                                    "Action": ["sts:AssumeRole"]})
+        sts = sts_client(ceph.url, ceph.admin_key)
+        credentials = sts.assume_role(RoleArn=role, RoleSessionName="e2e")["Credentials"]
+        equal(s3_client(ceph.url, credentials).get_object(Bucket="stand", Key="a")["Body"].read(), b"a")
+        broken = {**credentials, "SessionToken": credentials["SessionToken"][:-8] + "AAAAAAA="}
+        refused("AccessDenied", s3_client(ceph.url, broken).get_object, Bucket="stand", Key="a")
+
+    checks.run("Ceph alone: S3 by a key", by_key)
+    checks.run("Ceph alone: AssumeRole", by_role)
+    ceph.trust_provider(provider.url, first)
+    identity = Identity(ceph.url, ceph.web_role("by-provider", provider.url), provider.token())
+
+    def by_web_identity():
+        s3 = identity.boto3().client("s3", endpoint_url=ceph.url)
+        s3.create_bucket(Bucket="by-provider")
+        s3.put_object(Bucket="by-provider", Key="a", Body=b"a")
+        equal("by-provider" in identity.aws("s3", "ls"), True)
+
+    checks.run("Ceph alone: boto3 and the AWS CLI with a token of panva's provider", by_web_identity)
+    identity.sdk(checks, " at Ceph alone", "by-provider", "js/")
+
+
+# --- our issuer at Ceph ----------------------------------------------------------------------------------------------
+
+
+class Stand:
+    """A gateway in front of Ceph: an issuer of its own outwards, an STS of its own inwards."""
+
+    def __init__(self, folder, ceph, provider, first, second):
+        self.ceph, self.folder = ceph, folder
+        self.port = free_port()
+        self.issuer = f"http://127.0.0.1:{self.port}"
+        self.state = os.path.join(folder, "issuer.json")
+        tool("issuer", "new", self.state, "--alg", "RS256", "--key", first.path, "--cert", first.certificate)
+        # Both certificates at once: the second is known to Ceph before its key signs anything.
+        ceph.trust_provider(self.issuer, first, second)
+        self.role = ceph.web_role("by-gateway", self.issuer)
+        self.provider = provider
+        inbound = Inbound(folder, provider.url)
+        self.key, self.files = inbound.key, inbound.arguments
+        self.gateway = self.another(port=self.port, env={"RUST_LOG": "trace"})
+        self.url = self.gateway.url
+        self.s3 = s3_client(self.url, self.key)
+
+    def another(self, *more, role=None, port=0, env=None):
+        """A gateway of the same state; also one more beside the first, as a replica would be."""
+        return Gateway("--upstream", self.ceph.url, "--upstream-sts", self.ceph.url, "--role-arn", role or self.role,
+                       "--upstream-audience", AUDIENCE, "--upstream-session-seconds", "900", "--issuer", self.issuer,
+                       "--issuer-state", self.state, *self.files, *more, port=port, env=env)
+
+
+def issuer(stand, first):
+    def shown():
+        said = tool("issuer", "show", stand.state)
+        equal(first.thumbprint.lower() in said.lower().replace(":", ""), True)
+
+    def served():
+        document = json.loads(http("GET", stand.issuer + "/.well-known/openid-configuration")[1])
+        equal(document["issuer"], stand.issuer)
+        keys = json.loads(http("GET", document["jwks_uri"])[1])["keys"]
+        equal([sorted({"kty", "kid", "x5c", "n", "e"} - key.keys()) for key in keys], [[]])
+        equal([name for name in ("d", "p", "q", "dp", "dq", "qi") if name in keys[0]], [])
+        der = hashlib.sha1(subprocess.run(["base64", "-d"], input=keys[0]["x5c"][0].encode(), capture_output=True,
+                                          check=True).stdout, usedforsecurity=False)
+        equal(der.hexdigest().upper(), first.thumbprint)
+        equal(http("POST", document["jwks_uri"], b"")[0] in (403, 405), True)
+
+    checks.run("issuer: show tells the thumbprint", shown)
+    checks.run("issuer: discovery and JWKS, with the certificate and without a private part", served)
+
+
+def boto3_through(stand):
+    s3 = stand.s3
+
+    def basics():
+        s3.create_bucket(Bucket="reports")
+        s3.put_object(Bucket="reports", Key="svc/plain", Body=b"hello", Metadata={"color": "blue  sky"})
+        got = s3.get_object(Bucket="reports", Key="svc/plain")
+        equal((got["Body"].read(), got["Metadata"]), (b"hello", {"color": "blue  sky"}))
+        equal(s3.get_object(Bucket="reports", Key="svc/plain", Range="bytes=1-3")["Body"].read(), b"ell")
+        refused("NoSuchKey", s3.get_object, Bucket="reports", Key="missing")
+        s3.copy_object(Bucket="reports", Key="other/copied", CopySource={"Bucket": "reports", "Key": "svc/plain"})
+        deleted = s3.delete_objects(Bucket="reports", Delete={"Objects": [{"Key": "other/copied"}]})
+        equal([found["Key"] for found in deleted["Deleted"]], ["other/copied"])
+
+    def owner():
+        """Ceph itself says whose bucket it is: the subject of our assertion."""
+        stats = json.loads(stand.ceph.admin("bucket", "stats", "--bucket", "reports"))
+        equal(stats["owner"].endswith("$gateway"), True)
+        return stats["owner"]
+
+    def odd_keys():
+        for key in ODD_KEYS:
+            s3.put_object(Bucket="reports", Key=f"odd/{key}", Body=key.encode())
+            equal(s3.get_object(Bucket="reports", Key=f"odd/{key}")["Body"].read(), key.encode())
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket="reports", Prefix="odd/",
+                                                             PaginationConfig={"PageSize": 2})
+        equal(sorted(found["Key"] for page in pages for found in page["Contents"]),
+              sorted(f"odd/{key}" for key in ODD_KEYS))
+
+    def parts():
+        body = os.urandom(20 * MIB)
+        config = TransferConfig(multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB)
+        s3.upload_fileobj(io.BytesIO(body), "reports", "svc/parts", Config=config)
+        got = io.BytesIO()
+        s3.download_fileobj("reports", "svc/parts", got, Config=config)
+        equal(got.getvalue() == body, True)
+
+    def presigned():
+        place = {"Bucket": "reports", "Key": "svc/presigned of/ünd odd+&?"}
+        put, get = (s3.generate_presigned_url(name, Params=place) for name in ("put_object", "get_object"))
+        equal(http("PUT", put, b"by its URL alone")[0], 200)
+        equal(http("GET", get), (200, b"by its URL alone"))
+
+    checks.run("boto3: put, get, range, missing, copy, delete in batch", basics)
+    checks.run("Ceph: the bucket belongs to the subject of our assertion", owner)
+    checks.run("boto3: odd keys, pages", odd_keys)
+    checks.run("boto3: 20 MiB in parts", parts)
+    checks.run("boto3: presigned at the gateway", presigned)
+
+
+def whole_loop(stand):
+    """A stranger's token in, our session; our assertion out, Ceph's session."""
+    identity = Identity(stand.url, WRITER, stand.provider.token(), session="loop")
+
+    def by_boto3():
+        s3 = identity.boto3().client("s3", endpoint_url=stand.url)
+        s3.put_object(Bucket="reports", Key="svc/loop", Body=b"both ways")
+        equal(s3.get_object(Bucket="reports", Key="svc/loop")["Body"].read(), b"both ways")
+        refused("AccessDenied", s3.get_object, Bucket="reports", Key="odd/a folder/with blank")
+
+    def by_cli():
+        with open(os.path.join(identity.folder, "file"), "wb") as file:
+            file.write(os.urandom(9 * MIB))
+        identity.aws("s3", "cp", "file", "s3://reports/svc/cli/one two")
+        identity.aws("s3", "cp", "s3://reports/svc/cli/one two", "back")
+        with open(os.path.join(identity.folder, "file"), "rb") as one, \
+             open(os.path.join(identity.folder, "back"), "rb") as other:
+            equal(one.read() == other.read(), True)
+        equal("one two" in identity.aws("s3", "ls", "s3://reports/svc/cli/"), True)
+        identity.aws("s3", "rm", "s3://reports/svc/cli", "--recursive")
+        equal(json.loads(identity.aws("sts", "get-caller-identity"))["Arn"], f"{SESSION}/writer/loop")
+
+    checks.run("whole loop: boto3", by_boto3)
+    checks.run("whole loop: AWS CLI", by_cli)
+    identity.sdk(checks, " in the whole loop", "reports", "svc/js/", "odd/", f"{SESSION}/writer/loop")
+
+
+def exchanges(stand):
+    def cached():
+        before = stand.ceph.exchanges()
+        for _ in range(50):
+            stand.s3.head_object(Bucket="reports", Key="svc/plain")
+        equal(stand.ceph.exchanges(), before)
+        return f"{before} exchanges so far"
+
+    def unauthorised():
+        """A gateway that has no credential yet asks for none on behalf of somebody who may do nothing."""
+        before = stand.ceph.exchanges()
+        with stand.another() as gateway:
+            started = stand.ceph.exchanges() - before
+            wrong = s3_client(gateway.url, ("owner", "x" * 40))
+            refused("SignatureDoesNotMatch", wrong.get_object, Bucket="reports", Key="svc/plain")
+            refused("InvalidAccessKeyId", s3_client(gateway.url, ("nobody", "x" * 40)).list_buckets)
+            equal(http("GET", gateway.url + "/reports/svc/plain")[0], 403)
+            equal(stand.ceph.exchanges() - before, started)
+            s3_client(gateway.url, stand.key).head_object(Bucket="reports", Key="svc/plain")
+            equal(stand.ceph.exchanges() - before, 1)
+            return f"{started} at its start"
+
+    def untrusted():
+        """A role that does not trust us: the caller learns nothing of it, the operator does."""
+        role = stand.ceph.web_role("for-others", stand.issuer, audience="urn:others")
+        for arn in (role, ROLE.format("nowhere")):
+            with stand.another(role=arn) as gateway:
+                s3 = s3_client(gateway.url, stand.key)
+                try:
+                    s3.get_object(Bucket="reports", Key="svc/plain")
+                except s3.exceptions.ClientError as error:
+                    equal(error.response["ResponseMetadata"]["HTTPStatusCode"] in (500, 502, 503), True)
+                    equal("eyJ" in str(error), False)
+                else:
+                    raise AssertionError("served without a credential")
+                equal("AccessDenied" in gateway.log(), True)
+                equal("eyJ" in gateway.log(), False)
+
+    checks.run("exchanges: one credential serves many requests", cached)
+    checks.run("exchanges: a caller without rights causes none", unauthorised)
+    checks.run("exchanges: refused by Ceph's trust", untrusted)
+
+
+def object_store(stand):
+    done = subprocess.run(
+        [program("object_store_sts"), "--endpoint", stand.ceph.url, "--sts", stand.ceph.url, "--role-arn", stand.role,
+         "--issuer", stand.issuer, "--issuer-state", stand.state, "--audience", AUDIENCE, "--bucket", "reports",
+         "--region", "us-east-1"],
+        capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, check=False)
+
+    def ended_well():
+        count = re.search(r"^(\d+) passed, 0 failed$", done.stdout, re.MULTILINE)
+        if done.returncode or not count or count[1] == "0":
+            raise AssertionError(f"{done.returncode} {done.stdout[-1500:]} {done.stderr[-1500:]}")
+        return count[0]
+
+    checks.run("object_store with our provider, straight to Ceph", ended_well)
+
+
+# --- rotation --------------------------------------------------------------------------------------------------------
+
+
+def rotation(stand, first, second):
+    def keys():
+        return [key["x5c"][0] for key in json.loads(http("GET", stand.issuer + "/.well-known/jwks.json")[1])["keys"]]
+
+    def rotated():
+        """Replicas come up all the while, each with an exchange of its own: before, over and after the change."""
+        old, new = (certificate(key) for key in (first, second))
+        equal(keys(), [old])
+        began = []
+
+        def replica():
+            with stand.another() as gateway:
+                s3_client(gateway.url, stand.key).get_object(Bucket="reports", Key="svc/plain")["Body"].read()
+                began.append(time.monotonic())
+
+        calls = {
+            "gets": lambda: stand.s3.get_object(Bucket="reports", Key="svc/plain")["Body"].read(),
+            "puts": lambda: stand.s3.put_object(Bucket="reports", Key="svc/load", Body=b"x"),
+            "replicas": replica,
+        }
+        with Load(**calls) as load:
+            within(30, "a replica before", lambda: load.counts["replicas"] >= 2)
+            tool("issuer", "rotate", stand.state, "--activate-in", "10s", "--key", second.path, "--cert",
+                 second.certificate)
+            published = within(30, "the next key is published", lambda: sorted(keys()) == sorted([old, new]))
+            # Ceph 16 tries the first key of the set alone, so the one that signs has to come first.
+            equal(keys()[0], old)
+            signing = within(30, "the next key signs", lambda: keys()[0] == new)
+            reached = load.counts["replicas"] + 3
+            within(30, "replicas after", lambda: load.counts["replicas"] >= reached)
+        return f"{load.finish()}; published after {published:.1f} s, first after {signing:.1f} s more"
+
+    def still():
+        """The gateway that was there before, on a credential it got with the old key."""
+        stand.s3.put_object(Bucket="reports", Key="svc/after", Body=b"after")
+        equal(stand.s3.get_object(Bucket="reports", Key="svc/after")["Body"].read(), b"after")
+
+    checks.run("issuer: its key rotated while requests run", rotated)
+    checks.run("issuer: what was served before is served after", still)
+
+
+def certificate(key):
+    with open(key.certificate, encoding="ascii") as file:
+        return re.sub(r"-----[^-]+-----|\s", "", file.read())
+
+
+# --- what Ceph refuses -----------------------------------------------------------------------------------------------
+
+
+def refusals(stand, key, stranger):
+    """Assertions of our issuer's that are wrong in one thing, at Ceph's STS. `key` is the one that signs now."""
+    tokens = bad_tokens(stand.issuer, key, "any", stranger, subject="gateway")
+    # What Ceph 16 lets pass: it asks for no `exp` at all, and an audience of several needs one that it knows.
+    lax = {"no exp": tokens.pop("no exp"), "one aud of two is wrong": tokens.pop("one aud of two is wrong")}
+    exp_text = tokens.pop("exp is a text")
+
+    def answer(token):
+        form = {"Action": "AssumeRoleWithWebIdentity", "Version": "2011-06-15", "RoleArn": stand.role,
+                "RoleSessionName": "e2e", "WebIdentityToken": token}
+        status, body = http("POST", stand.ceph.url + "/", urllib.parse.urlencode(form).encode(),
+                            {"content-type": "application/x-www-form-urlencoded"})
+        code = re.search(rb"<Code>(\w+)</Code>", body)
+        return status, code and code[1].decode()
+
+    checks.run("at Ceph: an assertion minted to order is accepted", lambda: equal(answer(tokens["good"]), (200, None)))
+    del tokens["good"]
+    for what, token in tokens.items():
+        checks.run(f"at Ceph: refused: {what}", lambda token=token: equal(answer(token), (403, "AccessDenied")))
+    for what, token in {**lax, "exp is a text": exp_text}.items():
+        print(f"note    at Ceph: {what}: {answer(token)}")
+
+
+def no_secret_in_the_log(stand, *keys):
+    log = stand.gateway.log()
+    canaries = {"an assertion": "eyJ", "the owner's secret": stand.key[1]}
+    for key in keys:
+        with open(key.path, encoding="ascii") as file:
+            canaries[f"the key {key.name}"] = file.read().splitlines()[3]
+    # Credentials of Ceph's: the token in any header, the secret nowhere.
+    equal("svc/plain" in log, True)
+    for what, canary in canaries.items():
+        if canary in log:
+            line = next(line for line in log.splitlines() if canary in line)
+            raise AssertionError(f"{what} in the log: {line[:200]}")
+    return f"{len(log.splitlines())} lines"
+
+
+def main():
+    missing = cluster.missing()
+    if missing:
+        print(f"skipped ceph: {', '.join(missing)} not installed, and only root can do that")
+        print("0 passed, 0 failed")
+        return
+    folder = tempfile.mkdtemp(prefix="credfed-e2e-")
+    first, second, stranger, other = (SigningKey(folder, name) for name in ("first", "second", "stranger", "other"))
+    try:
+        with Ceph() as ceph, Provider(other) as provider:
+            ceph_alone(ceph, provider, other)
+            if os.environ.get("E2E_CEPH_ALONE"):
+                checks.finish()
+            stand = Stand(folder, ceph, provider, first, second)
+            with stand.gateway:
+                issuer(stand, first)
+                boto3_through(stand)
+                whole_loop(stand)
+                exchanges(stand)
+                object_store(stand)
+                rotation(stand, first, second)
+                refusals(stand, second, stranger)
+                checks.run("no secret in the log at RUST_LOG=trace", no_secret_in_the_log, stand, first, second)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
