@@ -26,6 +26,7 @@
 //! | keys from the environment | [`aws::EnvProvider`] |
 //! | an HTTP client of your own | [`transport::HttpTransport`] |
 //! | another executor, time in tests | [`runtime`] |
+//! | temporary credentials of your own service (feature `session`) | `session`, `keyring` |
 //! | what went wrong | [`ProviderError`], [`CachedProvider::status`], [`cached::Observer`] |
 
 pub mod aws;
@@ -43,6 +44,8 @@ mod credentials;
 mod error;
 mod expiring;
 mod identity;
+#[cfg(feature = "session")]
+mod private_file;
 mod provider;
 mod secret;
 

@@ -1,0 +1,100 @@
+//! A ring that is replaced while it is in use.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, Guard};
+
+use super::ring::{KeyRing, KeyRingError};
+
+/// The ring in use. Clones are one; all of them see a replacement at once.
+///
+/// A new text is taken as a whole or not at all. While it is refused the last good ring stays, an error is logged
+/// at each try, and [`status`](Self::status) tells.
+#[derive(Clone)]
+pub struct SharedKeyRing(Arc<Inner>);
+
+struct Inner {
+    ring: ArcSwap<KeyRing>,
+    status: Mutex<KeyRingStatus>,
+}
+
+/// How the reloads went; for readiness probes and metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyRingStatus {
+    /// How often a ring was taken since the first one.
+    pub replaced: u64,
+    /// How many tries in a row were refused, up to now.
+    pub refused: u64,
+    /// Why the last of them was; `None` once a ring was taken again.
+    pub error: Option<KeyRingError>,
+}
+
+impl SharedKeyRing {
+    /// Begins with a ring.
+    pub fn new(ring: KeyRing) -> Self {
+        Self(Arc::new(Inner { ring: ArcSwap::from_pointee(ring), status: Mutex::default() }))
+    }
+
+    /// The ring in use. Not to be held on to: a key that is removed must be gone.
+    pub fn load(&self) -> Arc<KeyRing> {
+        self.0.ring.load_full()
+    }
+
+    /// The ring in use, for a moment, without a reference count.
+    pub(crate) fn peek(&self) -> Guard<Arc<KeyRing>> {
+        self.0.ring.load()
+    }
+
+    /// Puts another ring in its place.
+    pub fn replace(&self, ring: KeyRing) {
+        self.0.ring.store(Arc::new(ring));
+        self.report(|status| {
+            status.replaced += 1;
+            status.refused = 0;
+            status.error = None;
+        });
+    }
+
+    /// Reads a text and puts its ring in the place of the one in use; that one stays if the text is refused.
+    ///
+    /// # Errors
+    /// See [`KeyRing::parse`].
+    pub fn replace_from(&self, text: &str) -> Result<(), KeyRingError> {
+        match KeyRing::parse(text) {
+            Ok(ring) => {
+                self.replace(ring);
+                Ok(())
+            }
+            Err(error) => {
+                self.refused(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// How the reloads went.
+    pub fn status(&self) -> KeyRingStatus {
+        self.0.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The alarm: what was to be loaded is no ring.
+    pub(super) fn refused(&self, error: &KeyRingError) {
+        tracing::error!(target: "credfed::keyring", %error, "the last good key ring stays in use");
+        self.report(|status| {
+            status.refused += 1;
+            status.error = Some(error.clone());
+        });
+    }
+
+    fn report(&self, change: impl FnOnce(&mut KeyRingStatus)) {
+        change(&mut self.0.status.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl fmt::Debug for SharedKeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedKeyRing").field("ring", &self.0.ring.load()).finish_non_exhaustive()
+    }
+}
