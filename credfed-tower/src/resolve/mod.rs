@@ -3,6 +3,14 @@
 //! A resolver answers what it knows and nothing else. It never sees the signature, and nothing that it returns
 //! lets a request through: the verifier compares first, whatever the resolver says.
 
+#[cfg(feature = "session")]
+mod by_shape;
+mod closure;
+#[cfg(feature = "session")]
+mod principal;
+mod remote;
+#[cfg(feature = "session")]
+mod sealed;
 mod static_keys;
 
 use std::error::Error;
@@ -12,6 +20,14 @@ use std::time::SystemTime;
 
 use credfed_sigv4_verify::{ResolvedKey, Scope};
 
+#[cfg(feature = "session")]
+pub use self::by_shape::{ByShape, ByShapeError, ByShapeFuture, NoOthers};
+pub use self::closure::{KeysFn, keys_fn};
+#[cfg(feature = "session")]
+pub use self::principal::{Principal, Session};
+pub use self::remote::{LookUpKey, RemoteFuture, RemoteKeys, RemoteKeysBuilder, RemoteRequest};
+#[cfg(feature = "session")]
+pub use self::sealed::SealedSessionResolver;
 pub use self::static_keys::StaticKeys;
 
 /// Finds the secret behind an access key id.
@@ -70,7 +86,7 @@ impl fmt::Debug for KeyRequest<'_> {
 }
 
 /// A key that was found, with what is known of its holder.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Resolved<C> {
     pub(crate) key: ResolvedKey,
     pub(crate) claims: C,
@@ -87,6 +103,11 @@ impl<C> Resolved<C> {
     #[must_use]
     pub fn not_after(self, end: SystemTime) -> Self {
         Self { key: self.key.not_after(end), claims: self.claims }
+    }
+
+    /// The same key for other claims.
+    pub fn map<D>(self, f: impl FnOnce(C) -> D) -> Resolved<D> {
+        Resolved { key: self.key, claims: f(self.claims) }
     }
 }
 

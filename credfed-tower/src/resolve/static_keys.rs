@@ -57,6 +57,24 @@ impl<C> StaticKeys<C> {
     }
 }
 
+#[cfg(feature = "session")]
+impl<C> StaticKeys<C> {
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.keys().map(String::as_str)
+    }
+
+    pub(super) fn contains(&self, access_key_id: &str) -> bool {
+        self.keys.contains_key(access_key_id)
+    }
+}
+
+impl<C: Clone> StaticKeys<C> {
+    pub(super) fn look_up(&self, request: &KeyRequest<'_>) -> Result<Resolved<C>, ResolveError> {
+        let entry = self.keys.get(request.access_key).ok_or(ResolveError::Unknown)?;
+        Ok(Resolved::new(entry.key.clone(), entry.claims.clone()))
+    }
+}
+
 impl<C> Default for StaticKeys<C> {
     fn default() -> Self {
         Self::new()
@@ -74,8 +92,7 @@ impl<C: Clone + Send + Sync + 'static> ResolveKey for StaticKeys<C> {
     type Future = Ready<Result<Resolved<C>, ResolveError>>;
 
     fn resolve(&self, request: KeyRequest<'_>) -> Self::Future {
-        let entry = self.keys.get(request.access_key).ok_or(ResolveError::Unknown);
-        ready(entry.map(|entry| Resolved::new(entry.key.clone(), entry.claims.clone())))
+        ready(self.look_up(&request))
     }
 }
 

@@ -1,0 +1,100 @@
+//! Sessions that were sealed by [`SealedSessions`].
+
+use std::cell::RefCell;
+use std::collections::hash_map::RandomState;
+use std::future::{Ready, ready};
+use std::hash::BuildHasher;
+use std::sync::LazyLock;
+
+use credfed_core::session::{OpenError, Revocation, RevokedError, Scratch, SealedSessions, TokenId};
+use credfed_sigv4_verify::{KeyKind, ResolvedKey};
+
+use super::principal::Session;
+use super::{KeyRequest, ResolveError, ResolveKey, Resolved};
+
+/// Opens the session token of each request: no store, no cache, no waiting.
+///
+/// A request without a token is [`ResolveError::Unknown`]; a token that does not open is
+/// [`ResolveError::Invalid`], and [`ResolveError::Expired`] once it is over. Revocation is asked on every request.
+#[derive(Clone, Debug)]
+pub struct SealedSessionResolver {
+    sessions: SealedSessions,
+    revocation: Revocation,
+}
+
+impl SealedSessionResolver {
+    /// Opens with the ring and for the issuer of `sessions`. Nothing is revoked yet.
+    pub fn new(sessions: SealedSessions) -> Self {
+        Self { sessions, revocation: Revocation::new() }
+    }
+
+    /// Asks `revocation` about each session; keep a clone, to revoke with.
+    #[must_use]
+    pub fn revocation(mut self, revocation: Revocation) -> Self {
+        self.revocation = revocation;
+        self
+    }
+
+    pub(super) fn look_up(&self, request: &KeyRequest<'_>) -> Result<Resolved<Session>, ResolveError> {
+        thread_local! {
+            static SCRATCH: RefCell<Scratch> = RefCell::default();
+        }
+        let token = request.session_token.ok_or(ResolveError::Unknown)?;
+        SCRATCH.with_borrow_mut(|scratch| {
+            let resolved = self.open(request, token, scratch);
+            scratch.wipe();
+            resolved
+        })
+    }
+
+    fn open(
+        &self,
+        request: &KeyRequest<'_>,
+        token: &str,
+        scratch: &mut Scratch,
+    ) -> Result<Resolved<Session>, ResolveError> {
+        let opened = self.sessions.open(request.access_key, token, request.now, scratch);
+        let session = opened.map_err(|error| {
+            tracing::debug!(target: "credfed::session", %error, "not opened");
+            match error {
+                OpenError::Expired => ResolveError::Expired,
+                _ => ResolveError::Invalid,
+            }
+        })?;
+        let claims = session.claims();
+        self.revocation.check(&claims, &session.id()).map_err(revoked)?;
+        let key = temporary(session.secret_access_key(), &session.id());
+        let end = claims.expires();
+        Ok(Resolved::new(key, Session::new(claims.to_owned(), session.id())).not_after(end))
+    }
+}
+
+impl ResolveKey for SealedSessionResolver {
+    type Claims = Session;
+    type Future = Ready<Result<Resolved<Session>, ResolveError>>;
+
+    fn resolve(&self, request: KeyRequest<'_>) -> Self::Future {
+        ready(self.look_up(&request))
+    }
+}
+
+/// The key of a session, so that the verifier's cache of derived keys tells sessions apart by their whole ids.
+///
+/// The cache compares access key id and scope, then the generation, then a keyed 64-bit tag of the secret. The access
+/// key id keeps 80 bits of the token's id, and whoever may mint sessions meets a collision of those after 2^40 of
+/// them. Both other parts depend on all 192 bits: the generation is a keyed hash of them, and the secret is
+/// HMAC-SHA256 over them. Both keys are drawn at random in each process, so that nobody can search for two sessions
+/// that agree in all three.
+pub(super) fn temporary(secret_access_key: &str, id: &TokenId) -> ResolvedKey {
+    static GENERATIONS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    ResolvedKey::new(secret_access_key, KeyKind::Temporary, GENERATIONS.hash_one(id))
+}
+
+pub(super) fn revoked(error: RevokedError) -> ResolveError {
+    tracing::info!(target: "credfed::session", %error, "not let through");
+    match error {
+        RevokedError::Revoked => ResolveError::Invalid,
+        // What cannot be told closes the door, and says that it is ours to repair.
+        _ => ResolveError::Unavailable,
+    }
+}
