@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+use credfed_core::oidc::TrustedIssuers;
+
 use super::pattern::{LONGEST_GLOB, Pattern};
 use super::role::Role;
 use super::shared::shared_issuer;
@@ -126,6 +128,11 @@ impl IssuerFacts {
     /// No issuer at all.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Those of a service's trusted issuers.
+    pub fn of(issuers: &TrustedIssuers) -> Self {
+        issuers.iter().fold(Self::new(), |facts, issuer| facts.issuer(issuer.url(), issuer.is_shared()))
     }
 
     /// Adds an issuer, and whether tenants share it.

@@ -27,6 +27,7 @@ const NOT_A_FORM: StsError = StsError::Parameters("The body must be application/
 /// `Debug` is left out on purpose: there is a token among them.
 pub(super) struct Parameters<'a> {
     values: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    in_query: bool,
 }
 
 impl<'a> Parameters<'a> {
@@ -60,7 +61,7 @@ impl<'a> Parameters<'a> {
                 return Err(TWICE);
             }
         }
-        Ok(Self { values })
+        Ok(Self { values, in_query: body.is_empty() })
     }
 
     /// The action, if the version is the one that is served.
@@ -88,8 +89,10 @@ impl<'a> Parameters<'a> {
     }
 
     /// What carries a signature in a query is not the action's.
-    pub(super) fn drop_amz(&mut self) {
-        self.values.retain(|name, _| !name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-")));
+    pub(super) fn drop_signature(&mut self) {
+        if self.in_query {
+            self.values.retain(|name, _| !name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-")));
+        }
     }
 
     /// Nothing may be left.
