@@ -209,6 +209,31 @@ impl<C: Send + Sync + 'static> Core<C> {
     }
 
     pub(super) fn refresh(self: &Arc<Self>, seen: &Cached<C>) {
+        if self.ask_for_newer(seen) {
+            self.kick();
+        }
+    }
+
+    /// The load that is to bring something newer than `seen`: the one under way, or one that begins now if
+    /// [`refresh`](Self::refresh) would begin it. `None` if there is neither.
+    pub(super) fn load_newer(self: &Arc<Self>, seen: &Cached<C>) -> Option<Flight<C>> {
+        if self.ask_for_newer(seen) {
+            drop(self.decide(0));
+        }
+        let now = self.runtime.now();
+        let gate = self.gate.lock();
+        gate.flight.as_ref().filter(|flight| !flight.is_lost(now, self.load_deadline)).cloned()
+    }
+
+    /// What is current now, if it is not `seen`.
+    pub(super) fn newer(&self, seen: &Cached<C>) -> Option<Cached<C>> {
+        let entry = self.snapshot.load_full()?;
+        let is_newer = !Arc::ptr_eq(&entry, &seen.entry) && entry.is_valid(self.runtime.now());
+        is_newer.then(|| serve(entry))
+    }
+
+    /// Ends the quiet youth of `seen`, if it is current and a load may be asked for.
+    fn ask_for_newer(&self, seen: &Cached<C>) -> bool {
         let now = self.runtime.now();
         {
             let mut gate = self.gate.lock();
@@ -218,12 +243,12 @@ impl<C: Send + Sync + 'static> Core<C> {
                 && now.mono >= gate.refresh_from
                 && !gate.pauses_warm(now);
             if !is_current || !is_free {
-                return;
+                return false;
             }
             gate.refresh_from = later(now, self.refresh_cooldown);
             seen.entry.hurry();
         }
-        self.kick();
+        true
     }
 
     pub(super) fn invalidate(&self, rejected: &Cached<C>, why: Rejection) {

@@ -121,6 +121,57 @@ impl<C: Send + Sync + 'static> Get<C> {
     }
 }
 
+/// The future of [`CachedProvider::refreshed`](super::CachedProvider::refreshed): `Send`, `'static`, and free to
+/// be dropped at any time.
+#[must_use = "futures do nothing unless polled"]
+pub struct Refreshed<C> {
+    core: Arc<Core<C>>,
+    seen: Cached<C>,
+    state: State<C>,
+}
+
+impl<C> Refreshed<C> {
+    pub(super) fn new(core: Arc<Core<C>>, seen: Cached<C>) -> Self {
+        Self { core, seen, state: State::Start }
+    }
+}
+
+impl<C: Send + Sync + 'static> Future for Refreshed<C> {
+    type Output = Option<Cached<C>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        loop {
+            match &mut this.state {
+                State::Start => {
+                    if let Some(newer) = this.core.newer(&this.seen) {
+                        return Poll::Ready(Some(newer));
+                    }
+                    // What landed between the two looks is newer; what landed before both is not under way.
+                    let Some(flight) = this.core.load_newer(&this.seen) else {
+                        return Poll::Ready(this.core.newer(&this.seen));
+                    };
+                    let limit = this.core.sleep(this.core.load_deadline);
+                    this.state = State::Waiting { flight, limit };
+                }
+                State::Waiting { flight, limit } => {
+                    if flight.poll(cx).is_pending() && limit.poll_unpin(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    this.state = State::Start;
+                    return Poll::Ready(this.core.newer(&this.seen));
+                }
+            }
+        }
+    }
+}
+
+impl<C> fmt::Debug for Refreshed<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refreshed").field("seen", &self.seen).finish_non_exhaustive()
+    }
+}
+
 impl<C> fmt::Debug for Get<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let waiting = matches!(self.state, State::Waiting { .. });

@@ -89,7 +89,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use builder::Builder;
-pub use get::Get;
+pub use get::{Get, Refreshed};
 pub use modes::Mode;
 pub use observer::Observer;
 pub use slot::Cached;
@@ -153,6 +153,17 @@ impl<C: Send + Sync + 'static> CachedProvider<C> {
     /// ([`Mode::Inline`]), the next `get` begins it.
     pub fn refresh(&self, seen: &Cached<C>) {
         self.core.refresh(seen);
+    }
+
+    /// Asks the source for a newer credential than `seen`, as [`refresh`](Self::refresh) does, and waits for it: for
+    /// a caller to whom `seen` is of no use (a key set without the key that a token names), while all others keep
+    /// being served.
+    ///
+    /// Joins the load that is under way, whoever began it. Gives what is current afterwards if it is newer than
+    /// `seen`, at the latest after the [load deadline](Builder::load_deadline); `None` at once if no load is under
+    /// way and none may be asked for.
+    pub fn refreshed(&self, seen: &Cached<C>) -> Refreshed<C> {
+        Refreshed::new(Arc::clone(&self.core), seen.clone())
     }
 
     /// Takes `rejected` out because the service that it is for does not accept it. The next `get` waits for

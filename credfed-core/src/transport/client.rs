@@ -11,7 +11,8 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use tower_service::Service;
 
-use super::{BoxError, HttpTransport};
+use super::guard::GuardedResolver;
+use super::{BoxError, HttpTransport, Reach};
 use crate::ProviderError;
 
 /// Settings of the default client; made by [`HttpTransport::client`].
@@ -28,11 +29,12 @@ use crate::ProviderError;
 pub struct ClientBuilder {
     proxy: bool,
     connect_timeout: Duration,
+    reach: Reach,
 }
 
 impl ClientBuilder {
     pub(super) fn new() -> Self {
-        Self { proxy: true, connect_timeout: Duration::from_secs(2) }
+        Self { proxy: true, connect_timeout: Duration::from_secs(2), reach: Reach::Anywhere }
     }
 
     /// Ignores the proxies that the environment names. Default: they are used.
@@ -47,6 +49,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Connects only to addresses within `reach`: a name is resolved and what it resolves to is checked, once, and
+    /// the connection goes to those very addresses. For URLs that come out of a document. Any reach but
+    /// [`Reach::Anywhere`] also ignores proxies, which would resolve the name once more.
+    pub fn reach(mut self, reach: Reach) -> Self {
+        self.reach = reach;
+        self
+    }
+
     /// The transport.
     ///
     /// # Errors
@@ -58,11 +68,16 @@ impl ClientBuilder {
             .retry(reqwest::retry::never())
             .referer(false)
             .connect_timeout(self.connect_timeout);
-        let builder = if self.proxy { builder } else { builder.no_proxy() };
+        let guard = (self.reach != Reach::Anywhere).then(|| GuardedResolver::new(self.reach));
+        let builder = if self.proxy && guard.is_none() { builder } else { builder.no_proxy() };
+        let builder = match &guard {
+            Some(guard) => builder.dns_resolver(guard.clone()),
+            None => builder,
+        };
         let client = builder.build().map_err(|error| {
             ProviderError::misconfigured("no http client").with_source(error.without_url())
         })?;
-        Ok(HttpTransport::new(DefaultClient(client)))
+        Ok(HttpTransport::new(DefaultClient { client, guard }))
     }
 }
 
@@ -71,12 +86,16 @@ impl fmt::Debug for ClientBuilder {
         f.debug_struct("ClientBuilder")
             .field("proxy", &self.proxy)
             .field("connect_timeout", &self.connect_timeout)
+            .field("reach", &self.reach)
             .finish()
     }
 }
 
 #[derive(Clone)]
-struct DefaultClient(reqwest::Client);
+struct DefaultClient {
+    client: reqwest::Client,
+    guard: Option<GuardedResolver>,
+}
 
 impl Service<http::Request<Bytes>> for DefaultClient {
     type Response = http::Response<UnsyncBoxBody<Bytes, BoxError>>;
@@ -89,9 +108,12 @@ impl Service<http::Request<Bytes>> for DefaultClient {
 
     /// Errors lose their URL: a query may hold what nobody should read.
     fn call(&mut self, request: http::Request<Bytes>) -> Self::Future {
-        let client = self.0.clone();
+        let Self { client, guard } = self.clone();
         async move {
             let request = reqwest::Request::try_from(request).map_err(reqwest::Error::without_url)?;
+            if let Some(guard) = guard {
+                guard.check_literal(request.url().host_str())?;
+            }
             let answer = client.execute(request).await.map_err(reqwest::Error::without_url)?;
             let answer: http::Response<reqwest::Body> = answer.into();
             Ok(answer.map(|body| body.map_err(|error| error.without_url().into()).boxed_unsync()))

@@ -43,8 +43,11 @@
 //! # }).unwrap();
 //! ```
 
+mod address;
 #[cfg(feature = "reqwest")]
 mod client;
+#[cfg(feature = "reqwest")]
+mod guard;
 
 use std::error::Error;
 use std::fmt;
@@ -65,6 +68,7 @@ use zeroize::Zeroizing;
 use crate::ProviderError;
 use crate::runtime::{Runtime, default_runtime};
 
+pub use address::Reach;
 #[cfg(feature = "reqwest")]
 pub use client::ClientBuilder;
 
