@@ -16,6 +16,8 @@ pub mod sign;
 pub mod sts;
 #[cfg(feature = "verify")]
 pub mod verify;
+#[cfg(feature = "verify")]
+mod xml;
 
 #[cfg(feature = "verify")]
 pub use authorize::{AccessRequest, AllowVerified, Authorize, Denied};

@@ -75,5 +75,8 @@ pub use self::layer::VerifySigV4Layer;
 pub use self::reject::{AnswerBody, Refusal};
 pub use self::service::VerifySigV4;
 
+#[cfg(feature = "sts")]
+pub(crate) use self::reject::request_id;
+
 #[cfg(doc)]
 use crate::{Authorize, ResolveKey};

@@ -13,6 +13,8 @@ use http::{Method, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
+use crate::xml::{element, query_error};
+
 /// A request that was refused, for a closure that answers in its own way.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -78,16 +80,8 @@ impl Refusal<'_> {
     }
 
     fn query_xml(&self) -> String {
-        let blame = if self.status().is_server_error() { "Receiver" } else { "Sender" };
-        let mut xml =
-            String::from("<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error>");
-        element(&mut xml, "Type", blame);
-        element(&mut xml, "Code", self.code());
-        element(&mut xml, "Message", &self.reason.message(self.protocol));
-        xml.push_str("</Error>");
-        element(&mut xml, "RequestId", self.request_id);
-        xml.push_str("</ErrorResponse>");
-        xml
+        let message = self.reason.message(self.protocol);
+        query_error(self.status().is_server_error(), self.code(), &message, self.request_id)
     }
 
     fn json(&self) -> String {
@@ -101,7 +95,7 @@ impl Refusal<'_> {
 }
 
 /// An identifier that is unique in the process and hard to take for another process's.
-pub(super) fn request_id(now: SystemTime) -> String {
+pub(crate) fn request_id(now: SystemTime) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let nanos = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let count = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -112,25 +106,6 @@ pub(super) fn request_id(now: SystemTime) -> String {
 fn shortened(path: &str) -> &str {
     let end = path.char_indices().map(|(at, _)| at).nth(1024).unwrap_or(path.len());
     path.get(..end).unwrap_or(path)
-}
-
-fn element(xml: &mut String, name: &str, value: &str) {
-    let _ = write!(xml, "<{name}>");
-    for character in value.chars() {
-        match character {
-            '<' => xml.push_str("&lt;"),
-            '>' => xml.push_str("&gt;"),
-            '&' => xml.push_str("&amp;"),
-            '"' => xml.push_str("&quot;"),
-            '\'' => xml.push_str("&apos;"),
-            // XML 1.0 has no way to write these.
-            '\0'..='\x08' | '\x0B' | '\x0C' | '\x0E'..='\x1F' | '\u{FFFE}' | '\u{FFFF}' => {
-                xml.push('\u{FFFD}');
-            }
-            other => xml.push(other),
-        }
-    }
-    let _ = write!(xml, "</{name}>");
 }
 
 fn json_escaped(json: &mut String, value: &str) {
