@@ -90,24 +90,32 @@ impl fmt::Debug for KeyRequest<'_> {
 pub struct Resolved<C> {
     pub(crate) key: ResolvedKey,
     pub(crate) claims: C,
+    pub(crate) is_restricted: bool,
 }
 
 impl<C> Resolved<C> {
     /// A key with the claims of its holder. It ends when the key says so.
     pub fn new(key: ResolvedKey, claims: C) -> Self {
-        Self { key, claims }
+        Self { key, claims, is_restricted: false }
     }
 
     /// The end of the session: from this moment on the answer is `ExpiredToken`, and a presigned URL that was made
     /// with the session ends with it.
     #[must_use]
     pub fn not_after(self, end: SystemTime) -> Self {
-        Self { key: self.key.not_after(end), claims: self.claims }
+        Self { key: self.key.not_after(end), ..self }
+    }
+
+    /// Says that a session policy takes something from the rights of the holder. The layer lets such a session in
+    /// only where [somebody evaluates it](crate::VerifySigV4Layer::evaluates_session_policies).
+    #[must_use]
+    pub fn restricted(self, is_restricted: bool) -> Self {
+        Self { is_restricted, ..self }
     }
 
     /// The same key for other claims.
     pub fn map<D>(self, f: impl FnOnce(C) -> D) -> Resolved<D> {
-        Resolved { key: self.key, claims: f(self.claims) }
+        Resolved { key: self.key, claims: f(self.claims), is_restricted: self.is_restricted }
     }
 }
 

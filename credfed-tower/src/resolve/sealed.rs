@@ -64,8 +64,8 @@ impl SealedSessionResolver {
         let claims = session.claims();
         self.revocation.check(&claims, &session.id()).map_err(revoked)?;
         let key = temporary(session.secret_access_key(), &session.id());
-        let end = claims.expires();
-        Ok(Resolved::new(key, Session::new(claims.to_owned(), session.id())).not_after(end))
+        let resolved = Resolved::new(key, Session::new(claims.to_owned(), session.id()));
+        Ok(resolved.not_after(claims.expires()).restricted(claims.restricted()))
     }
 }
 

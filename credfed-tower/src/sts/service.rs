@@ -209,7 +209,8 @@ impl<R> StsServiceBuilder<R> {
         C: KeyHolder + Clone + Send + Sync + 'static,
     {
         let layer = VerifySigV4Layer::new(self.verifier.build()?, self.keys, AllowVerified)
-            .clock(Arc::clone(&self.clock));
+            .clock(Arc::clone(&self.clock))
+            .evaluates_session_policies();
         let sts = Arc::new(Sts {
             account: self.account,
             sessions: self.sessions,

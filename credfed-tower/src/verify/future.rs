@@ -216,7 +216,7 @@ where
             PayloadMode::Sha256(hash) => Some(PayloadSha256(hash)),
             _ => None,
         };
-        let (caller, decision) = decide(self.shared, parts, &signed, &head, resolved);
+        let (caller, decision) = decide(self.shared, parts, &signed, &head, resolved)?;
         let path = changed(signed.normal_path());
         let verified = Some(Verified { head, caller, payload, path, buffered: None });
         self.stage.set(Stage::Authorize { decision, verified });
@@ -251,7 +251,7 @@ where
         };
         let head =
             self.shared.verifier.verify_with_body_hash(&signed, Some(&resolved.key), *self.now, hash)?;
-        let (caller, decision) = decide(self.shared, parts, &signed, &head, resolved);
+        let (caller, decision) = decide(self.shared, parts, &signed, &head, resolved)?;
         let (payload, buffered) = (Some(PayloadSha256(hash)), Some(read.split().freeze()));
         let path = changed(signed.normal_path());
         let verified = Some(Verified { head, caller, payload, path, buffered });
@@ -308,14 +308,17 @@ fn decide<R, A>(
     signed: &SignedRequest<'_>,
     head: &VerifiedHead,
     resolved: Resolved<R::Claims>,
-) -> (Caller<R::Claims>, A::Future)
+) -> Result<(Caller<R::Claims>, A::Future), Reason>
 where
     R: ResolveKey,
     A: Authorize<R::Claims>,
 {
+    if resolved.is_restricted && !shared.evaluates_session_policies {
+        return Err(denied(Denied::new("the session has a policy, and nothing here evaluates it")));
+    }
     let caller = Caller::new(head, signed, resolved.key.session_end(), resolved.claims);
     let decision = shared.authorizer.authorize(&AccessRequest::new(parts, signed, caller.claims()));
-    (caller, decision)
+    Ok((caller, decision))
 }
 
 /// Without a key there is nothing to verify; the verifier still does the same work, and has the last word on what

@@ -36,6 +36,7 @@ pub(super) struct Shared<R, A> {
     pub(super) authorizer: Arc<A>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) on_refusal: Option<OnRefusal>,
+    pub(super) evaluates_session_policies: bool,
 }
 
 pub(super) type OnRefusal = Arc<dyn Fn(&Refusal<'_>) -> Response<Bytes> + Send + Sync>;
@@ -50,6 +51,7 @@ impl<R, A> VerifySigV4Layer<R, A> {
             authorizer: Arc::new(authorizer),
             clock: Arc::new(SystemClock),
             on_refusal: None,
+            evaluates_session_policies: false,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -70,6 +72,14 @@ impl<R, A> VerifySigV4Layer<R, A> {
         self.change(|shared| shared.on_refusal = Some(Arc::new(answer)))
     }
 
+    /// Says that the authoriser, or the inner service, evaluates the policy of a session that has one: its rights are
+    /// those of the role *and* of the policy. Without this such a session is refused (403), so that a restriction
+    /// which nobody looks at does not turn into none.
+    #[must_use]
+    pub fn evaluates_session_policies(self) -> Self {
+        self.change(|shared| shared.evaluates_session_policies = true)
+    }
+
     fn change(mut self, change: impl FnOnce(&mut Shared<R, A>)) -> Self {
         change(Arc::make_mut(&mut self.shared));
         self
@@ -84,6 +94,7 @@ impl<R, A> Clone for Shared<R, A> {
             authorizer: Arc::clone(&self.authorizer),
             clock: Arc::clone(&self.clock),
             on_refusal: self.on_refusal.clone(),
+            evaluates_session_policies: self.evaluates_session_policies,
         }
     }
 }

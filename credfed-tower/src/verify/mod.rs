@@ -5,7 +5,8 @@
 //! 1. parse the request: exactly one carrier, within limits, before any cryptography;
 //! 2. resolve the access key ([`ResolveKey`]);
 //! 3. verify the signature, its scope, its time and what it covers;
-//! 4. refuse a session that is over;
+//! 4. refuse a session that is over, and one that a policy restricts, unless somebody evaluates that policy
+//!    ([`VerifySigV4Layer::evaluates_session_policies`]);
 //! 5. authorise ([`Authorize`]);
 //! 6. call the inner service with a [`VerifiedBody`], which checks the payload while it streams and keeps its last
 //!    frame back until the check has passed;
