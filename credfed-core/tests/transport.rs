@@ -1,5 +1,7 @@
 //! The HTTP port: the default client against a raw socket, and its rules against services of our own.
 
+mod raw;
+
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::pin::Pin;
@@ -11,12 +13,13 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use credfed_core::transport::HttpTransport;
 use credfed_core::{ErrorKind, ProviderError, VirtualRuntime};
-use futures::channel::oneshot;
 use futures::executor::block_on;
 use http_body_util::Full;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tower_service::Service;
+
+use raw::{head, serve};
 
 const CAP: usize = 64 * 1024;
 
@@ -303,34 +306,4 @@ fn refused(answer: Result<http::Response<Bytes>, ProviderError>, kind: ErrorKind
         link = error.source();
     }
     error
-}
-
-/// Answers one connection with these bytes and closes it. Gives the URL, and the head of the request.
-#[expect(clippy::unwrap_used, reason = "only tests call this")]
-async fn serve(answer: &[u8]) -> (String, oneshot::Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/path?query=canary", listener.local_addr().unwrap());
-    let (sender, receiver) = oneshot::channel();
-    let answer = answer.to_vec();
-    tokio::spawn(async move {
-        let (mut socket, _) = listener.accept().await.unwrap();
-        let head = head(&mut socket).await;
-        let _ = sender.send(head);
-        let _ = socket.write_all(&answer).await;
-        let _ = socket.shutdown().await;
-        // A reset on close could overtake the answer: wait for the client to hang up.
-        let _ = socket.read_to_end(&mut Vec::new()).await;
-    });
-    (url, receiver)
-}
-
-async fn head(socket: &mut TcpStream) -> String {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        match socket.read_u8().await {
-            Ok(byte) => head.push(byte),
-            Err(_) => break,
-        }
-    }
-    String::from_utf8_lossy(&head).into_owned()
 }

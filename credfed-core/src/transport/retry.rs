@@ -270,3 +270,130 @@ impl Pace {
         value
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::VirtualRuntime;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn failed(error: ProviderError, again: Again) -> Failed {
+        Failed { error, again }
+    }
+
+    #[test]
+    fn pauses_are_jittered_over_their_whole_width_and_grow_up_to_the_cap() {
+        let policy = RetryPolicy::new().attempts(20).deadline(Duration::from_secs(1_000));
+        for (error, base) in [
+            (ProviderError::transient("down"), 50),
+            (ProviderError::throttled("slow down", None), 1_000),
+        ] {
+            let mut longest = [Duration::ZERO; 10];
+            for seed in 0..300 {
+                let mut series = Series::new(&policy.clone().budget(RetryBudget::new()), seed);
+                for (number, longest) in (0_u32..).zip(&mut longest) {
+                    let pause = series.after(&error.clone().into(), Duration::ZERO).unwrap();
+                    let most = (base * MS * (1 << number)).min(Duration::from_secs(2));
+                    assert!(pause <= most, "{number}: {pause:?}");
+                    *longest = pause.max(*longest);
+                }
+            }
+            assert!(longest[0] > base * MS * 9 / 10 && longest[9] > 1_800 * MS, "{longest:?}");
+        }
+    }
+
+    #[test]
+    fn a_series_ends_at_its_attempts_its_deadline_or_its_budget() {
+        let down: Failed = ProviderError::transient("down").into();
+        let policy = RetryPolicy::new();
+        let mut series = Series::new(&policy, 1);
+        assert!(series.after(&down, Duration::ZERO).is_some());
+        assert!(series.after(&down, Duration::ZERO).is_some());
+        assert_eq!(series.after(&down, Duration::ZERO), None);
+        let late = Duration::from_secs(15);
+        assert_eq!(Series::new(&policy, 1).after(&down, late), None);
+        assert_eq!(Series::new(&policy.clone().attempts(0), 1).after(&down, Duration::ZERO), None);
+        assert_eq!(policy.budget.tokens(), 490);
+        while policy.budget.take() {}
+        assert_eq!(Series::new(&policy, 1).after(&down, Duration::ZERO), None);
+    }
+
+    #[test]
+    fn what_a_series_paid_comes_back_when_it_works() {
+        let policy = RetryPolicy::new();
+        let mut series = Series::new(&policy, 1);
+        series.after(&ProviderError::transient("down").into(), Duration::ZERO);
+        assert_eq!(policy.budget.tokens(), 495);
+        series.worked();
+        assert_eq!(policy.budget.tokens(), 500);
+        assert_eq!(policy.clone().budget.tokens(), 500);
+    }
+
+    #[test]
+    fn there_is_one_second_chance_in_a_series() {
+        let rejected = ProviderError::rejected("expired");
+        let mut series = Series::new(&RetryPolicy::new(), 1);
+        assert_eq!(series.after(&failed(rejected.clone(), Again::Once), Duration::ZERO), Some(Duration::ZERO));
+        assert_eq!(series.after(&failed(rejected.clone(), Again::OnceLater), Duration::ZERO), None);
+        let mut series = Series::new(&RetryPolicy::new(), 1);
+        let pause = series.after(&failed(rejected.clone(), Again::OnceLater), Duration::ZERO).unwrap();
+        assert!(pause >= 500 * MS && pause <= 1_000 * MS);
+        for (error, again) in [
+            (ProviderError::transient("down"), Again::Never),
+            (rejected, Again::ByKind),
+            (ProviderError::misconfigured("no"), Again::ByKind),
+            (ProviderError::not_configured("no"), Again::ByKind),
+        ] {
+            assert_eq!(Series::new(&RetryPolicy::new(), 1).after(&failed(error, again), Duration::ZERO), None);
+        }
+    }
+
+    #[test]
+    fn the_servers_wish_is_the_least_pause_and_a_long_one_ends_the_series() {
+        for (asked, least) in [(0, Some(0)), (1_500, Some(1_500)), (2_000, Some(2_000)), (2_001, None)] {
+            let error = ProviderError::throttled("slow down", Some(asked * MS));
+            let pause = Series::new(&RetryPolicy::new(), 1).after(&error.into(), Duration::ZERO);
+            assert_eq!(pause.map(|pause| pause >= asked * MS), least.map(|_| true), "{asked}");
+        }
+    }
+
+    #[test]
+    fn the_deadline_of_the_whole_ends_an_attempt_with_the_error_before_it() {
+        let time = VirtualRuntime::new(SystemTime::UNIX_EPOCH);
+        let call = |first: Option<&'static str>| {
+            let runtime = Arc::new(time.clone());
+            async move {
+                let mut pace = Pace::new(&RetryPolicy::new(), runtime);
+                let mut first = first.map(ProviderError::transient);
+                loop {
+                    let failure = first.take();
+                    let attempt = async {
+                        match failure {
+                            Some(error) => Err::<(), _>(Failed::from(error)),
+                            None => std::future::pending().await,
+                        }
+                    };
+                    match pace.run(attempt).await {
+                        Ok(()) => return Ok(()),
+                        Err(failed) => pace.pause(failed).await?,
+                    }
+                }
+            }
+        };
+        for (first, text) in [(None, "the exchange did not end in time"), (Some("down"), "down")] {
+            let (sender, mut receiver) = futures::channel::oneshot::channel();
+            let call = call(first);
+            time.spawn(Box::pin(async move {
+                let _ = sender.send(call.await);
+            }));
+            time.advance(Duration::from_millis(14_999));
+            assert_eq!(receiver.try_recv().unwrap().map(|_| ()), None);
+            time.advance(2 * MS);
+            let error = receiver.try_recv().unwrap().unwrap().unwrap_err();
+            assert_eq!(error.to_string(), text);
+        }
+    }
+}
