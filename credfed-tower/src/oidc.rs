@@ -31,9 +31,8 @@ use credfed_core::oidc::Issuer;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
 use tower_service::Service;
-
-use body::Whole;
 
 /// Answers for the discovery document and the key set of an issuer. The rules are on the [module's page](self).
 ///
@@ -76,7 +75,7 @@ impl OidcDiscovery {
         }
     }
 
-    fn answer(&self, method: &Method, path: &str) -> Response<Whole> {
+    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         let Some(document) = self.document(path) else { return bare(StatusCode::NOT_FOUND) };
         if method != Method::GET && method != Method::HEAD {
             let mut answer = bare(StatusCode::METHOD_NOT_ALLOWED);
@@ -88,7 +87,7 @@ impl OidcDiscovery {
             Document::Keys => (self.issuer.jwks(self.issuer.now()), "application/jwk-set+json"),
         };
         let length = HeaderValue::from(body.len());
-        let mut answer = Response::new(Whole::of(if method == Method::HEAD { Bytes::new() } else { body }));
+        let mut answer = Response::new(Full::new(if method == Method::HEAD { Bytes::new() } else { body }));
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         headers.insert(CONTENT_LENGTH, length);
@@ -102,9 +101,9 @@ impl OidcDiscovery {
 }
 
 impl<B> Service<Request<B>> for OidcDiscovery {
-    type Response = Response<Whole>;
+    type Response = Response<Full<Bytes>>;
     type Error = Infallible;
-    type Future = Ready<Result<Response<Whole>, Infallible>>;
+    type Future = Ready<Result<Response<Full<Bytes>>, Infallible>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -127,8 +126,8 @@ enum Document {
     Keys,
 }
 
-fn bare(status: StatusCode) -> Response<Whole> {
-    let mut answer = Response::new(Whole::of(Bytes::new()));
+fn bare(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(Bytes::new()));
     *answer.status_mut() = status;
     answer
 }

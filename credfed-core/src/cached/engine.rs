@@ -14,7 +14,7 @@ use crate::provider::DynProvider;
 use crate::runtime::{Now, Runtime, Sleep, nanos};
 use crate::{Identity, ProviderError};
 
-/// In the mandatory window a caller waits until the load is this old, in nanoseconds; then it is served.
+/// A caller for whom there is something else to serve waits until the load is this old, in nanoseconds.
 const PATIENCE: u64 = 2_000_000_000;
 
 /// A load that is older than its deadline by this much has no timer left that would end it, in nanoseconds.
@@ -142,6 +142,7 @@ impl<C: Send + Sync + 'static> Core<C> {
             entry.keep_quiet_until(later(now, self.load_deadline));
         }
         let error = gate.pauses_cold(now).cloned();
+        let failing = gate.failures > 0;
         let flight = gate.flight.clone();
         drop(gate);
         drop(lost);
@@ -158,7 +159,18 @@ impl<C: Send + Sync + 'static> Core<C> {
                 Verdict::Nudge(serve(entry), flight)
             }
             (Phase::Advisory | Phase::Mandatory, Some(entry), _) => Verdict::Serve(serve(entry)),
-            (_, _, Some(flight)) => Verdict::Wait { limit: self.left(&flight, now), flight },
+            // Only once a load has failed: until then the source may just be about to say that it is over.
+            (_, entry, Some(flight)) => match self.stale(entry, now).filter(|_| failing) {
+                Some(stale) if flight.age(now) >= PATIENCE => match flight.tether {
+                    Some(_) => Verdict::Serve(stale),
+                    None => Verdict::Nudge(stale, flight),
+                },
+                Some(_) => {
+                    let limit = Duration::from_nanos(PATIENCE - flight.age(now));
+                    Verdict::Wait { flight, limit }
+                }
+                None => Verdict::Wait { limit: self.left(&flight, now), flight },
+            },
             (_, entry, None) => match (self.stale(entry, now), error) {
                 (Some(stale), _) => Verdict::Serve(stale),
                 (None, Some(error)) => Verdict::Fail(error),
@@ -241,11 +253,11 @@ impl<C: Send + Sync + 'static> Core<C> {
             let is_current = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &seen.entry));
             let is_free = gate.flight.as_ref().is_none_or(|flight| flight.is_lost(now, self.load_deadline))
                 && now.mono >= gate.refresh_from
-                && !gate.pauses_warm(now);
+                && gate.pauses_cold(now).is_none();
             if !is_current || !is_free {
                 return false;
             }
-            gate.refresh_from = later(now, self.refresh_cooldown);
+            gate.note_refresh(later(now, self.refresh_cooldown));
             seen.entry.hurry();
         }
         true

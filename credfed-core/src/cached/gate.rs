@@ -100,6 +100,13 @@ impl<C> Gate<C> {
         self.last_error.take()
     }
 
+    /// A load is asked for, and the next one may be from this moment on: the limit of whoever asks takes the place of
+    /// the pause that follows a failure behind a valid credential.
+    pub(super) fn note_refresh(&mut self, next: u64) {
+        self.refresh_from = next;
+        self.warm_until = 0;
+    }
+
     /// The source gave the held credential once more: it is asked again a little later.
     pub(super) fn ask_again_at(&mut self, mono: u64) {
         self.warm_until = mono;

@@ -18,7 +18,8 @@
 //!    a quarter of the time that is left, 1 s to 10 min. With nothing to serve it is asked again after up to
 //!    100 ms, doubling to 5 s; a refusal is remembered for 1 to 5 s. What the server asks for comes first, up to
 //!    5 min.
-//! 4. **An expired credential is not handed out**, unless [`Builder::serve_expired`] says so. Expiry is
+//! 4. **An expired credential is not handed out**, unless [`Builder::serve_expired`] says so, and then only
+//!    after a load has failed; a caller waits for the next one until it is 2 s old, and no longer. Expiry is
 //!    judged on the monotonic and on the wall clock, and the earlier one counts. What had expired when it
 //!    arrived is a failed load.
 //! 5. **A load has a deadline** (15 s). A panic in a source is an error for those who wait, and nothing more.
@@ -148,8 +149,9 @@ impl<C: Send + Sync + 'static> CachedProvider<C> {
 
     /// Asks the source for a newer credential than `seen`, and keeps serving `seen` meanwhile.
     ///
-    /// Does nothing if `seen` is no longer current, a load is under way or failed a moment ago, or the
-    /// last such call was less than the [cool-down](Builder::refresh_cooldown) ago. Where nobody drives loads
+    /// Does nothing if `seen` is no longer current, a load is under way, the source asked for patience, or the
+    /// last such call was less than the [cool-down](Builder::refresh_cooldown) ago: that is the limit, also while
+    /// loads fail. Where nobody drives loads
     /// ([`Mode::Inline`]), the next `get` begins it.
     pub fn refresh(&self, seen: &Cached<C>) {
         self.core.refresh(seen);

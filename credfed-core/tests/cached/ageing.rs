@@ -276,3 +276,60 @@ fn a_hint_past_the_expiry_does_not_end_the_refresh_ahead() {
         assert_eq!(provider.status().state, State::Advisory, "hint {hint:?}");
     }
 }
+
+#[test]
+fn refreshed_waits_for_the_newer_one_and_disturbs_nobody() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    let seen = get(&runtime, &provider).unwrap();
+    source.then_always(Act::Late(SECOND, Box::new(Act::Give(HOUR))));
+    let (mut first, mut second) = (provider.refreshed(&seen), provider.refreshed(&seen));
+    assert!(poll_once(&mut first).is_pending());
+    assert!(poll_once(&mut second).is_pending());
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+    runtime.advance(SECOND);
+    assert_eq!(runtime.block_on(first).unwrap().map(|newer| *newer), Some(2));
+    assert_eq!(runtime.block_on(second).unwrap().map(|newer| *newer), Some(2));
+    assert_eq!(source.calls(), 2);
+    let again = provider.refreshed(&seen);
+    assert_eq!(runtime.block_on(again).unwrap().map(|newer| *newer), Some(2), "it is there already");
+    let newest = get(&runtime, &provider).unwrap();
+    assert!(runtime.block_on(provider.refreshed(&newest)).unwrap().is_none(), "within the cool-down");
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn refreshed_without_a_spawner_drives_the_load_itself() {
+    let (runtime, source, _) = stage(Act::Give(HOUR));
+    let provider =
+        CachedProvider::builder(Arc::clone(&source)).runtime(runtime.clone().with_spawner(false)).build();
+    let seen = get(&runtime, &provider).unwrap();
+    source.then_always(Act::Late(SECOND, Box::new(Act::Give(HOUR))));
+    let mut newer = provider.refreshed(&seen);
+    assert!(poll_once(&mut newer).is_pending());
+    runtime.advance(SECOND);
+    assert_eq!(runtime.block_on(newer).unwrap().map(|newer| *newer), Some(2));
+}
+
+#[test]
+fn refreshed_ends_with_nothing_when_the_load_fails_or_hangs_and_may_ask_again_after_its_cool_down() {
+    let (runtime, source, _) = stage(Act::Give(HOUR));
+    let provider = CachedProvider::builder(Arc::clone(&source))
+        .runtime(runtime.clone())
+        .refresh_cooldown(30 * SECOND)
+        .build();
+    let seen = get(&runtime, &provider).unwrap();
+    source.next(Act::Fail(ProviderError::transient("down")));
+    assert!(runtime.block_on(provider.refreshed(&seen)).unwrap().is_none());
+    runtime.advance(29 * SECOND);
+    assert!(runtime.block_on(provider.refreshed(&seen)).unwrap().is_none());
+    assert_eq!(source.calls(), 2);
+    runtime.advance(SECOND);
+    source.next(Act::Hang);
+    let mut hung = provider.refreshed(&seen);
+    assert!(poll_once(&mut hung).is_pending());
+    runtime.advance(15 * SECOND);
+    assert!(runtime.block_on(hung).unwrap().is_none());
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+    runtime.advance(15 * SECOND);
+    assert_eq!(runtime.block_on(provider.refreshed(&seen)).unwrap().map(|newer| *newer), Some(4));
+}

@@ -307,3 +307,28 @@ fn a_cause_that_asks_the_cache_when_it_is_dropped_does_not_lock_it_up() {
     });
     finished.recv_timeout(Duration::from_secs(10)).expect("locked up, or failed above");
 }
+
+#[test]
+fn a_stale_credential_is_not_waited_for_longer_than_two_seconds_once_a_load_has_failed() {
+    let (runtime, source, _) = stage(Act::Give(HOUR));
+    let provider = CachedProvider::builder(Arc::clone(&source))
+        .runtime(runtime.clone())
+        .serve_expired(HOUR)
+        .build();
+    get(&runtime, &provider).unwrap();
+    source.then_always(Act::Hang);
+    runtime.advance(HOUR);
+    // Nothing has failed yet: the source may be about to bring another one.
+    let mut first = provider.get();
+    assert!(poll_once(&mut first).is_pending());
+    runtime.advance(14 * SECOND);
+    assert!(poll_once(&mut first).is_pending());
+    runtime.advance(SECOND);
+    assert!(runtime.block_on(first).unwrap().unwrap().is_stale());
+    runtime.advance(SECOND);
+    let mut second = provider.get();
+    assert!(poll_once(&mut second).is_pending());
+    runtime.advance(2 * SECOND);
+    assert!(runtime.block_on(second).unwrap().unwrap().is_stale());
+    assert!(at_once(&provider).unwrap().unwrap().is_stale());
+}
