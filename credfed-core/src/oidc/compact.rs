@@ -70,7 +70,9 @@ impl Header {
     pub(crate) fn has_type(&self, types: &[&str]) -> bool {
         let Some(typ) = &self.typ else { return false };
         let short = match typ.split_at_checked("application/".len()) {
-            Some((prefix, rest)) if prefix.eq_ignore_ascii_case("application/") && !rest.contains('/') => rest,
+            Some((prefix, rest)) if prefix.eq_ignore_ascii_case("application/") && !rest.contains('/') => {
+                rest
+            }
             _ => typ.as_str(),
         };
         types.iter().any(|one| one.eq_ignore_ascii_case(short))

@@ -76,7 +76,8 @@ impl IssuerUrl {
         if document.text("issuer") != Some(self.text.as_str()) {
             return Err(refused("the discovery document is another issuer's"));
         }
-        let text = document.text("jwks_uri").ok_or_else(|| refused("the discovery document names no keys"))?;
+        let text =
+            document.text("jwks_uri").ok_or_else(|| refused("the discovery document names no keys"))?;
         let home = self.url.origin();
         let elsewhere = |url: &Url| url.origin() != home;
         let parsed = Url::parse(text).map_err(|_| refused("the address of the keys is not a url"))?;

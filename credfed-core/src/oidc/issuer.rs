@@ -108,7 +108,8 @@ impl Issuer {
             "typ": "JWT",
         });
         let payload = self.payload(claims, issued, expires)?;
-        let input = format!("{}.{}", compact::encode(header.to_string()), compact::encode(payload.to_string()));
+        let input =
+            format!("{}.{}", compact::encode(header.to_string()), compact::encode(payload.to_string()));
         let signature = signer.sign_dyn(input.clone().into_bytes()).await?;
         let fits = signature.len() == key.public.signature_length()
             && key
@@ -329,7 +330,9 @@ impl Provider for IssuerAssertions {
 
 /// The key that signs: of those that may, the one that began last.
 fn current(keys: &[Key], now: SystemTime) -> Option<&Key> {
-    keys.iter().filter(|key| key.signer.is_some() && key.times.may_sign(now)).max_by_key(|key| key.times.activate)
+    keys.iter()
+        .filter(|key| key.signer.is_some() && key.times.may_sign(now))
+        .max_by_key(|key| key.times.activate)
 }
 
 fn together(fixed: &[Key], state: Option<&IssuerState>) -> Vec<Key> {

@@ -106,7 +106,11 @@ impl Number {
         let seconds = match self.0 {
             Kind::Signed(number) => u64::try_from(number).ok()?,
             Kind::Unsigned(number) => number,
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range, or saturated")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "in range, or saturated"
+            )]
             Kind::Float(number) => (number >= 0.0).then_some(number.floor() as u64)?,
         };
         (seconds <= END_OF_9999).then_some(seconds)
@@ -239,7 +243,8 @@ mod tests {
 
     #[test]
     fn only_one_whole_object_is_read() {
-        for text in ["", "[]", "1", "null", "{} {}", "{}x", "{", "{\"a\":1e400}", "{\"a\":NaN}", "\u{feff}{}"] {
+        for text in ["", "[]", "1", "null", "{} {}", "{}x", "{", "{\"a\":1e400}", "{\"a\":NaN}", "\u{feff}{}"]
+        {
             assert_eq!(parse(text), None, "{text}");
         }
         assert_eq!(Object::parse(b"{\"a\":\"\xff\"}"), None);

@@ -45,7 +45,8 @@ impl PublicJwk {
     /// or one of the others is none at all.
     pub fn with_chain(mut self, chain: Vec<Vec<u8>>) -> Result<Self, ProviderError> {
         let keys: Option<Vec<_>> = chain.iter().map(|der| PublicKeyInfo::of_certificate(der)).collect();
-        let keys = keys.ok_or_else(|| ProviderError::misconfigured("the chain has what is no certificate"))?;
+        let keys =
+            keys.ok_or_else(|| ProviderError::misconfigured("the chain has what is no certificate"))?;
         let own = keys.first().and_then(Material::of_info);
         if own.as_ref() != Some(&self.material) {
             return Err(ProviderError::misconfigured("the certificate is another key's"));

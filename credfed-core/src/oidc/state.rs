@@ -124,8 +124,8 @@ impl IssuerState {
     pub fn parse(text: &str) -> Result<Self, ProviderError> {
         let wrong = ProviderError::misconfigured;
         // What serde says may quote the text, and the text is a secret.
-        let file: File<'_> =
-            serde_json::from_str(text).map_err(|_| wrong("the issuer's state is not a document of its kind"))?;
+        let file: File<'_> = serde_json::from_str(text)
+            .map_err(|_| wrong("the issuer's state is not a document of its kind"))?;
         if file.version != VERSION {
             return Err(wrong("the issuer's state is of another version"));
         }
@@ -167,7 +167,8 @@ impl IssuerState {
         let mut text = Zeroizing::new(Vec::with_capacity(capacity));
         serde_json::to_writer_pretty(&mut *text, &File { version: VERSION, keys }).map_err(failed)?;
         let text = String::from_utf8(std::mem::take(&mut *text));
-        text.map(Secret::new).map_err(|_| ProviderError::misconfigured("the issuer's state cannot be written"))
+        text.map(Secret::new)
+            .map_err(|_| ProviderError::misconfigured("the issuer's state cannot be written"))
     }
 }
 

@@ -74,7 +74,10 @@ impl TrustedIssuer {
 
 impl fmt::Debug for TrustedIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TrustedIssuer").field("url", &self.url).field("rules", &self.rules).finish_non_exhaustive()
+        f.debug_struct("TrustedIssuer")
+            .field("url", &self.url)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
     }
 }
 
@@ -336,9 +339,7 @@ impl TokenRules {
         let several = audiences.len() > 1;
         let known = match party {
             Some(party) => {
-                self.parties.contains(party)
-                    || self.audiences.contains(party)
-                    || (self.any_party && !several)
+                self.parties.contains(party) || self.audiences.contains(party) || (self.any_party && !several)
             }
             None => !several,
         };

@@ -47,7 +47,10 @@ impl TrustedIssuers {
 
     /// All issuers, each once, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &TrustedIssuer> {
-        self.by_name.iter().filter(|(name, issuer)| issuer.url() == name.as_str()).map(|(_, issuer)| &**issuer)
+        self.by_name
+            .iter()
+            .filter(|(name, issuer)| issuer.url() == name.as_str())
+            .map(|(_, issuer)| &**issuer)
     }
 
     /// Decides on a token, at the time `now`.
@@ -69,10 +72,7 @@ impl TrustedIssuers {
         // refused in any case is no reason to ask the issuer for a key that is not there.
         let verdict = issuer.rules.check_claims(&token.payload, now);
         let kid = token.header.kid.as_deref();
-        issuer
-            .keys
-            .verify(kid, algorithm, token.signing_input, &token.signature, verdict.is_ok())
-            .await?;
+        issuer.keys.verify(kid, algorithm, token.signing_input, &token.signature, verdict.is_ok()).await?;
         let accepted = verdict?;
         Ok(ValidatedToken {
             issuer: Arc::clone(&issuer.url),

@@ -68,7 +68,10 @@ mod tests {
 
     use super::*;
 
-    fn resolver(reach: Reach, answers: &'static [&'static [&'static str]]) -> (GuardedResolver, Arc<AtomicUsize>) {
+    fn resolver(
+        reach: Reach,
+        answers: &'static [&'static [&'static str]],
+    ) -> (GuardedResolver, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
         let resolver = GuardedResolver::with(reach, move |_| {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use credfed_core::CachedProvider;
 use credfed_core::cached::{State, Windows};
+use credfed_core::{CachedProvider, ProviderError};
 use futures::FutureExt;
 
 use crate::support::{Act, HOUR, MINUTE, SECOND, at_once, down, get, poll_once, stage};

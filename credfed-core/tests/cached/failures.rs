@@ -9,7 +9,7 @@ use credfed_core::{
     CachedProvider, ErrorKind, Expiring, Identity, ProviderError, Rejection, VirtualRuntime, provider_fn,
 };
 
-use crate::support::{Act, HOUR, MINUTE, SECOND, down, get, poll_once, stage};
+use crate::support::{Act, HOUR, MINUTE, SECOND, at_once, down, get, poll_once, stage};
 
 #[test]
 fn a_failed_refresh_keeps_serving_the_valid_credential() {
@@ -311,10 +311,8 @@ fn a_cause_that_asks_the_cache_when_it_is_dropped_does_not_lock_it_up() {
 #[test]
 fn a_stale_credential_is_not_waited_for_longer_than_two_seconds_once_a_load_has_failed() {
     let (runtime, source, _) = stage(Act::Give(HOUR));
-    let provider = CachedProvider::builder(Arc::clone(&source))
-        .runtime(runtime.clone())
-        .serve_expired(HOUR)
-        .build();
+    let provider =
+        CachedProvider::builder(Arc::clone(&source)).runtime(runtime.clone()).serve_expired(HOUR).build();
     get(&runtime, &provider).unwrap();
     source.then_always(Act::Hang);
     runtime.advance(HOUR);

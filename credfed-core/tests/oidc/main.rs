@@ -1,0 +1,13 @@
+//! OpenID Connect both ways: what is refused, what is accepted, and what an issuer that is hostile or down does.
+
+mod algorithms;
+mod audience;
+mod claims;
+mod form;
+mod hostile;
+mod issuer;
+mod key_sets;
+mod mutations;
+mod rotation;
+mod strangers;
+mod support;
