@@ -22,14 +22,14 @@ mod xml;
 #[cfg(feature = "verify")]
 pub use authorize::{AccessRequest, AllowVerified, Authorize, Denied};
 pub use payload::PayloadSha256;
+#[cfg(feature = "session")]
+pub use resolve::{
+    ByShape, ByShapeError, ByShapeFuture, NoOthers, Principal, SealedSessionResolver, Session,
+};
 #[cfg(feature = "verify")]
 pub use resolve::{
     KeyRequest, KeysFn, LookUpKey, RemoteFuture, RemoteKeys, RemoteKeysBuilder, RemoteRequest, ResolveError,
     ResolveKey, Resolved, StaticKeys, keys_fn,
-};
-#[cfg(feature = "session")]
-pub use resolve::{
-    ByShape, ByShapeError, ByShapeFuture, NoOthers, Principal, SealedSessionResolver, Session,
 };
 #[cfg(feature = "sign")]
 pub use sign::{SignError, SignSigV4, SignSigV4Layer};

@@ -120,9 +120,9 @@ impl KeyRing {
     /// `longest_session`: those that were followed by another key that long ago.
     pub fn retire(&self, now: SystemTime, longest_session: Duration) -> Self {
         let needed = |at: usize| match self.keys.get(at + 1) {
-            Some(follower) => time(follower.activates())
-                .checked_add(longest_session)
-                .is_none_or(|last_use| last_use > now),
+            Some(follower) => {
+                time(follower.activates()).checked_add(longest_session).is_none_or(|last_use| last_use > now)
+            }
             None => true,
         };
         let keys = self.keys.iter().enumerate().filter(|(at, _)| needed(*at));
@@ -252,7 +252,9 @@ impl fmt::Display for KeyRingError {
             Self::File(kind) => {
                 write!(f, "the key ring's file cannot be used ({kind}): check its path and its permissions")
             }
-            Self::TooLong => f.write_str("the key ring is longer than 64 KiB: give the path of the right file"),
+            Self::TooLong => {
+                f.write_str("the key ring is longer than 64 KiB: give the path of the right file")
+            }
             Self::Malformed { line, column } => write!(
                 f,
                 "line {line}, column {column} of the key ring is not as it must be: restore the file, and change \
@@ -267,7 +269,10 @@ impl fmt::Display for KeyRingError {
             Self::Long(id) => write!(f, "key {id} has more than 32 bytes: {DRAW}"),
             Self::NotRandom(id) => write!(f, "key {id} was not drawn at random: {DRAW}"),
             Self::OtherKeyId { stated, computed } => {
-                write!(f, "key {stated} is named {computed} by its bytes: restore the file it was copied from")
+                write!(
+                    f,
+                    "key {stated} is named {computed} by its bytes: restore the file it was copied from"
+                )
             }
             Self::Duplicate(id) => write!(f, "key {id} stands in the key ring twice: take one of them out"),
             Self::SameActivation(a, b) => {

@@ -12,7 +12,7 @@ use xaes_256_gcm::aead::AeadInOut;
 use zeroize::{Zeroizing, optimization_barrier};
 
 use super::claims::{ClaimsError, LONGEST_CLAIMS, SessionClaims, SessionClaimsRef};
-use super::token::{self, AccessKeyId, LONGEST_SEALED, NONCE, Parts, TAG, TokenId};
+use super::token::{self, ACCESS_KEY_ID, AccessKeyId, LONGEST_SEALED, NONCE, Parts, TAG, TokenId};
 use crate::keyring::{KeyId, MasterKey, SharedKeyRing};
 use crate::{AwsCredentials, Expiring, Secret};
 
@@ -31,13 +31,19 @@ const SECRET: usize = 44;
 pub struct SealedSessions {
     issuer: Arc<str>,
     ring: SharedKeyRing,
+    /// The associated data, with room for the key's name and for the access key id.
+    associated: Arc<[u8]>,
 }
 
 impl SealedSessions {
     /// For one issuer, which is any text that all replicas of a service share and no other service has, such as the
     /// URL of its STS. Tokens of another issuer do not open, even under the same ring.
     pub fn new(issuer: &str, ring: SharedKeyRing) -> Self {
-        Self { issuer: issuer.into(), ring }
+        // Version, key, purpose, issuer and access key id, each behind its length.
+        let parts: [&[u8]; 5] =
+            [VERSION, &[0; KeyId::LENGTH], PURPOSE, issuer.as_bytes(), &[0; ACCESS_KEY_ID]];
+        let associated = parts.iter().flat_map(|part| [&length(part), *part].concat()).collect();
+        Self { issuer: issuer.into(), ring, associated }
     }
 
     /// The issuer.
@@ -132,15 +138,13 @@ impl SealedSessions {
         Ok(OpenSession { claims, id, key: parts.kid, secret })
     }
 
-    /// Version, key, purpose, issuer and access key id, each behind its length.
     fn associate(&self, data: &mut Vec<u8>, key: KeyId, access_key_id: &AccessKeyId) {
+        const KEY: usize = 8 + VERSION.len() + 8;
         data.clear();
-        let parts: [&[u8]; 5] =
-            [VERSION, key.as_bytes(), PURPOSE, self.issuer.as_bytes(), access_key_id.as_bytes()];
-        for part in parts {
-            data.extend_from_slice(&length(part));
-            data.extend_from_slice(part);
-        }
+        data.extend_from_slice(&self.associated);
+        data[KEY..KEY + KeyId::LENGTH].copy_from_slice(key.as_bytes());
+        let end = data.len() - ACCESS_KEY_ID;
+        data[end..].copy_from_slice(access_key_id.as_bytes());
     }
 }
 
@@ -328,3 +332,6 @@ fn secret_access_key(key: &MasterKey, id: &TokenId, access_key_id: &AccessKeyId)
 fn length(part: &[u8]) -> [u8; 8] {
     u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes()
 }
+
+#[cfg(test)]
+mod tests;

@@ -132,7 +132,9 @@ where
 
     fn resolve(&self, request: KeyRequest<'_>) -> Self::Future {
         let answer = match self.shape(&request) {
-            Shape::Static => self.static_keys.look_up(&request).map(|resolved| resolved.map(Principal::Static)),
+            Shape::Static => {
+                self.static_keys.look_up(&request).map(|resolved| resolved.map(Principal::Static))
+            }
             Shape::Sealed => match &self.sealed {
                 Some(sessions) => sessions.look_up(&request).map(|resolved| resolved.map(Principal::Session)),
                 None => Err(ResolveError::Invalid),

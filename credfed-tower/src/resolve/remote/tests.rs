@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use credfed_core::VirtualRuntime;
 use credfed_sigv4_verify::{KeyKind, ResolvedKey};
@@ -18,12 +18,19 @@ struct Elsewhere {
     runtime: VirtualRuntime,
     calls: Arc<AtomicUsize>,
     delay: Duration,
-    down: Arc<std::sync::atomic::AtomicBool>,
+    down: Arc<AtomicBool>,
+    panics: Arc<AtomicBool>,
 }
 
 impl Elsewhere {
     fn new(runtime: &VirtualRuntime, delay: Duration) -> Self {
-        Self { runtime: runtime.clone(), calls: Arc::default(), delay, down: Arc::default() }
+        Self {
+            runtime: runtime.clone(),
+            calls: Arc::default(),
+            delay,
+            down: Arc::default(),
+            panics: Arc::default(),
+        }
     }
 
     fn calls(&self) -> usize {
@@ -44,6 +51,7 @@ impl LookUpKey for Elsewhere {
             if !this.delay.is_zero() {
                 this.runtime.sleep(this.delay).await;
             }
+            assert!(!this.panics.load(Ordering::SeqCst), "a fault of the service elsewhere");
             if this.down.load(Ordering::SeqCst) {
                 return Err(ResolveError::Unavailable);
             }
@@ -72,9 +80,24 @@ fn keys(delay: Duration) -> (VirtualRuntime, Elsewhere, RemoteKeys<Elsewhere>) {
     (runtime, source, keys)
 }
 
+/// A key request as the layer makes it: out of a request that was parsed. Nothing of it is signed.
 fn ask(keys: &RemoteKeys<Elsewhere>, access_key: &str, token: Option<&str>) -> RemoteFuture<String> {
-    let scope = credfed_sigv4_verify::Scope::parse("20261120/eu-west-1/s3/aws4_request");
-    keys.resolve(KeyRequest::new(access_key, token, scope.expect("a scope"), noon()))
+    let credential = format!(
+        "AWS4-HMAC-SHA256 Credential={access_key}/20261120/eu-west-1/s3/aws4_request, \
+         SignedHeaders=host;x-amz-date, Signature={}",
+        "0".repeat(64)
+    );
+    let request = http::Request::get("/bucket/key")
+        .header("host", "s3.example")
+        .header("x-amz-date", "20261120T120000Z")
+        .header("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
+        .header("authorization", credential)
+        .body(())
+        .unwrap();
+    let (parts, ()) = request.into_parts();
+    let verifier = credfed_sigv4_verify::Verifier::builder().region("eu-west-1").build().unwrap();
+    let signed = verifier.parse(&parts).unwrap();
+    keys.resolve(KeyRequest::new(access_key, token, signed.scope(), noon()))
 }
 
 fn now(
@@ -84,4 +107,141 @@ fn now(
 ) -> Result<String, ResolveError> {
     let answer = runtime.block_on(ask(keys, access_key, None)).expect("an answer");
     answer.map(|resolved| resolved.claims)
+}
+
+#[test]
+fn a_found_key_is_used_again_until_its_time_is_over() {
+    let (runtime, source, keys) = keys(Duration::ZERO);
+    for _ in 0..100 {
+        assert_eq!(now(&runtime, &keys, GOOD).as_deref(), Ok(GOOD));
+    }
+    assert_eq!(source.calls(), 1);
+    runtime.advance(60 * SECOND - Duration::from_millis(1));
+    assert_eq!(now(&runtime, &keys, GOOD).as_deref(), Ok(GOOD));
+    assert_eq!(source.calls(), 1);
+    runtime.advance(Duration::from_millis(1));
+    assert_eq!(now(&runtime, &keys, GOOD).as_deref(), Ok(GOOD));
+    assert_eq!(source.calls(), 2);
+    keys.clear();
+    assert_eq!(now(&runtime, &keys, GOOD).as_deref(), Ok(GOOD));
+    assert_eq!(source.calls(), 3);
+}
+
+#[test]
+fn a_refusal_is_remembered_for_a_while() {
+    let (runtime, source, keys) = keys(Duration::ZERO);
+    for _ in 0..100 {
+        assert_eq!(now(&runtime, &keys, "AKIANOBODY0000000001"), Err(ResolveError::Unknown));
+    }
+    assert_eq!(source.calls(), 1);
+    runtime.advance(10 * SECOND);
+    assert_eq!(now(&runtime, &keys, "AKIANOBODY0000000001"), Err(ResolveError::Unknown));
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn what_is_no_access_key_id_is_asked_of_nobody() {
+    let (runtime, source, keys) = keys(Duration::ZERO);
+    for odd in ["AKIA", "AKIAREMOTE-KEY-00001", &"A".repeat(129), "AKIAREMOTEK\u{c4}Y000001"] {
+        assert!(!looks_like_a_key(odd), "{odd}");
+    }
+    assert_eq!(now(&runtime, &keys, "AKIAREMOTE-KEY-00001"), Err(ResolveError::Unknown));
+    assert_eq!(source.calls(), 0);
+}
+
+#[test]
+fn all_who_ask_at_a_time_share_one_look_up_and_whoever_leaves_disturbs_nobody() {
+    let (runtime, source, keys) = keys(SECOND);
+    let mut first = ask(&keys, GOOD, None);
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    assert!(Pin::new(&mut first).poll(&mut cx).is_pending());
+    let mut waiting: Vec<_> = (0..500).map(|_| ask(&keys, GOOD, None)).collect();
+    waiting.iter_mut().for_each(|future| assert!(Pin::new(future).poll(&mut cx).is_pending()));
+    drop(first);
+    runtime.advance(SECOND);
+    for future in waiting {
+        assert_eq!(runtime.block_on(future).unwrap().unwrap().claims, GOOD);
+    }
+    assert_eq!(source.calls(), 1);
+}
+
+#[test]
+fn a_session_token_is_part_of_what_was_asked() {
+    let (runtime, source, keys) = keys(Duration::ZERO);
+    for token in [None, Some("a"), Some("b"), Some("a")] {
+        assert!(runtime.block_on(ask(&keys, GOOD, token)).unwrap().is_ok());
+    }
+    assert_eq!(source.calls(), 3);
+}
+
+#[test]
+fn unavailable_is_not_unknown_and_is_not_remembered() {
+    let (runtime, source, keys) = keys(Duration::ZERO);
+    source.down.store(true, Ordering::SeqCst);
+    assert_eq!(now(&runtime, &keys, GOOD), Err(ResolveError::Unavailable));
+    source.down.store(false, Ordering::SeqCst);
+    assert_eq!(now(&runtime, &keys, GOOD).as_deref(), Ok(GOOD));
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn a_look_up_has_a_deadline() {
+    let (runtime, _, keys) = keys(Duration::from_secs(3600));
+    let mut pending = ask(&keys, GOOD, None);
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    assert!(Pin::new(&mut pending).poll(&mut cx).is_pending());
+    runtime.advance(3 * SECOND - Duration::from_millis(1));
+    assert!(Pin::new(&mut pending).poll(&mut cx).is_pending());
+    runtime.advance(Duration::from_millis(1));
+    assert_eq!(runtime.block_on(pending).unwrap().unwrap_err(), ResolveError::Unavailable);
+}
+
+#[test]
+fn a_look_up_that_panics_is_unavailable_to_all_who_wait() {
+    let (runtime, source, keys) = keys(Duration::ZERO);
+    source.panics.store(true, Ordering::SeqCst);
+    let waiting = [ask(&keys, GOOD, None), ask(&keys, GOOD, None)];
+    for future in waiting {
+        assert_eq!(runtime.block_on(future).unwrap().unwrap_err(), ResolveError::Unavailable);
+    }
+    assert_eq!(source.calls(), 1);
+}
+
+#[test]
+fn a_flood_of_made_up_keys_is_bounded_and_locks_nobody_out() {
+    let (runtime, source, keys) = keys(Duration::ZERO);
+    assert_eq!(now(&runtime, &keys, GOOD).as_deref(), Ok(GOOD));
+    let mut verdicts = std::collections::BTreeMap::new();
+    for n in 0..10_000 {
+        let verdict = now(&runtime, &keys, &format!("AKIAFLOOD{n:011}"));
+        *verdicts.entry(format!("{verdict:?}")).or_insert(0) += 1;
+        assert_eq!(now(&runtime, &keys, GOOD).as_deref(), Ok(GOOD), "a found key is not pushed out");
+    }
+    assert_eq!(source.calls(), 20, "one second's budget, the first look-up included");
+    assert_eq!(verdicts["Err(Unavailable)"], 9_981);
+    let state = keys.inner.lock();
+    assert!(state.found.len() <= 50 && state.refused.len() <= 50 && state.flights.len() <= 20);
+    drop(state);
+    // The found key runs out in the middle of the flood: its holder is asked for outside of the budget.
+    for n in 0..200 {
+        runtime.advance(SECOND);
+        for m in 0..50 {
+            let _ = now(&runtime, &keys, &format!("AKIAFLOOD{n:05}{m:06}"));
+        }
+        assert_eq!(now(&runtime, &keys, GOOD).as_deref(), Ok(GOOD));
+    }
+}
+
+#[test]
+fn what_was_asked_before_everything_was_forgotten_is_not_remembered() {
+    let (runtime, source, keys) = keys(SECOND);
+    let mut early = ask(&keys, GOOD, None);
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    assert!(Pin::new(&mut early).poll(&mut cx).is_pending());
+    keys.clear();
+    runtime.advance(SECOND);
+    assert!(runtime.block_on(early).unwrap().is_ok());
+    let mut late = ask(&keys, GOOD, None);
+    assert!(Pin::new(&mut late).poll(&mut cx).is_pending());
+    assert_eq!(source.calls(), 2);
 }

@@ -1,0 +1,155 @@
+use xaes_256_gcm::Xaes256Gcm;
+use xaes_256_gcm::aead::KeyInit;
+
+use super::super::claims::SessionKind;
+use super::*;
+use crate::keyring::KeyRing;
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_176_000)
+}
+
+fn sessions() -> SealedSessions {
+    SealedSessions::new("https://sts.example", SharedKeyRing::new(KeyRing::generate(now()).unwrap()))
+}
+
+fn claims() -> SessionClaims {
+    let user = "arn:aws:iam::123456789012:user/alice";
+    SessionClaims::builder(SessionKind::SessionToken, user, now(), now() + Duration::from_secs(900))
+        .build()
+        .unwrap()
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+/// Seals by hand, with parts of one's own.
+fn seal(
+    sessions: &SealedSessions,
+    plain: &[u8],
+    associated: impl Fn(&KeyId, &AccessKeyId) -> Vec<u8>,
+) -> [String; 2] {
+    let ring = sessions.ring.load();
+    let key = ring.current(now()).unwrap();
+    let id = TokenId::new(std::array::from_fn(|at| at as u8));
+    let access_key_id = id.access_key_id();
+    let mut sealed = [id.as_bytes(), plain].concat();
+    let associated = associated(&key.id(), &access_key_id);
+    let tag = key
+        .sealing()
+        .encrypt_inout_detached(id.as_bytes().into(), &associated, (&mut sealed[NONCE..]).into())
+        .unwrap();
+    sealed.extend_from_slice(&tag);
+    [access_key_id.as_str().to_owned(), token::text(key.id(), &sealed)]
+}
+
+fn framed(parts: &[&[u8]]) -> Vec<u8> {
+    parts.iter().flat_map(|part| [&length(part), *part].concat()).collect()
+}
+
+#[test]
+fn the_cipher_is_that_of_the_c2sp_vectors() {
+    // https://c2sp.org/XAES-256-GCM, "Test vectors": one for each value of the first bit of L.
+    let vectors = [
+        (1, "", "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271"),
+        (3, "c2sp.org/XAES-256-GCM", "986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d"),
+    ];
+    for (key, associated, expected) in vectors {
+        let cipher = Xaes256Gcm::new(&[key; 32].into());
+        let nonce = b"ABCDEFGHIJKLMNOPQRSTUVWX";
+        let mut data = *b"XAES-256-GCM";
+        let tag = cipher
+            .encrypt_inout_detached(nonce.into(), associated.as_bytes(), data.as_mut_slice().into())
+            .unwrap();
+        assert_eq!([&data[..], &tag].concat(), bytes(expected));
+        let plain = data.as_mut_slice().into();
+        cipher.decrypt_inout_detached(nonce.into(), associated.as_bytes(), plain, &tag).unwrap();
+        assert_eq!(&data, b"XAES-256-GCM");
+    }
+}
+
+#[test]
+fn every_part_of_the_associated_data_binds() {
+    let sessions = sessions();
+    let claims = claims();
+    let plain = claims.encoded();
+    let issuer = sessions.issuer().as_bytes();
+    let mut scratch = Scratch::new();
+    let mut open = |[access_key_id, token]: [String; 2]| {
+        sessions.open(&access_key_id, &token, now(), &mut scratch).map(drop)
+    };
+    let truth = seal(&sessions, plain, |key, akid| {
+        framed(&[b"cf1", key.as_bytes(), b"sigv4-session", issuer, akid.as_bytes()])
+    });
+    assert_eq!(open(truth), Ok(()), "the test seals as the code does");
+    let other = [b'A'; 20];
+    type Lie<'a> = Box<dyn Fn(&KeyId, &AccessKeyId) -> Vec<u8> + 'a>;
+    let lies: [Lie<'_>; 7] = [
+        Box::new(|key, akid| framed(&[b"cf2", key.as_bytes(), PURPOSE, issuer, akid.as_bytes()])),
+        Box::new(|_, akid| framed(&[VERSION, &[0; 8], PURPOSE, issuer, akid.as_bytes()])),
+        Box::new(|key, akid| framed(&[VERSION, key.as_bytes(), b"console-login", issuer, akid.as_bytes()])),
+        Box::new(|key, akid| framed(&[VERSION, key.as_bytes(), PURPOSE, b"https://other", akid.as_bytes()])),
+        Box::new(|key, _| framed(&[VERSION, key.as_bytes(), PURPOSE, issuer, &other])),
+        Box::new(|key, akid| [VERSION, key.as_bytes(), PURPOSE, issuer, akid.as_bytes()].concat()),
+        Box::new(|_, _| Vec::new()),
+    ];
+    for (at, lie) in lies.into_iter().enumerate() {
+        assert_eq!(open(seal(&sessions, plain, lie)), Err(OpenError::NotGenuine), "{at}");
+    }
+}
+
+#[test]
+fn genuine_bytes_that_are_no_claims_are_refused() {
+    let sessions = sessions();
+    let claims = claims();
+    let issuer = sessions.issuer().as_bytes();
+    let more = [claims.encoded(), &[9, 0, 0]].concat();
+    let mut no_expiry = claims.encoded().to_vec();
+    no_expiry[9..17].fill(0);
+    let cases = [
+        (&more[..], ClaimsError::Malformed),
+        (&[][..], ClaimsError::Malformed),
+        (&claims.encoded()[..25], ClaimsError::Missing("principal")),
+        (&no_expiry, ClaimsError::Times),
+    ];
+    for (plain, error) in cases {
+        let [access_key_id, token] = seal(&sessions, plain, |key, akid| {
+            framed(&[VERSION, key.as_bytes(), PURPOSE, issuer, akid.as_bytes()])
+        });
+        let mut scratch = Scratch::new();
+        let opened = sessions.open(&access_key_id, &token, now(), &mut scratch);
+        assert_eq!(opened.unwrap_err(), OpenError::Claims(error));
+    }
+}
+
+#[test]
+fn a_scratch_is_wiped_before_it_is_used_again() {
+    let sessions = sessions();
+    let keys = sessions.mint(&claims(), now()).unwrap().into_value();
+    let token = keys.session_token().unwrap().expose();
+    let mut scratch = Scratch::new();
+    sessions.open(keys.access_key_id(), token, now(), &mut scratch).unwrap();
+    let holds = |scratch: &Scratch| scratch.bytes.windows(5).any(|window| window == b"alice");
+    assert!(holds(&scratch));
+    assert!(sessions.open("ASIA", "cf1.0011223344556677.AAAA", now(), &mut scratch).is_err());
+    assert!(!holds(&scratch) && scratch.bytes[3..].iter().all(|byte| *byte == 0));
+    sessions.open(keys.access_key_id(), token, now(), &mut scratch).unwrap();
+    scratch.wipe();
+    assert!(scratch.bytes.iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn the_secret_access_key_is_a_digest_under_the_derivation_key() {
+    // By hand, so that the derivation cannot change without notice: tokens of yesterday open tomorrow.
+    let sessions = sessions();
+    let keys = sessions.mint(&claims(), now()).unwrap().into_value();
+    let mut scratch = Scratch::new();
+    let token = keys.session_token().unwrap().expose();
+    let id = sessions.open(keys.access_key_id(), token, now(), &mut scratch).unwrap().id();
+    let ring = sessions.ring.load();
+    let mut mac = ring.current(now()).unwrap().derivation();
+    mac.update(&framed(&[b"credfed secret v1", id.as_bytes(), keys.access_key_id().as_bytes()]));
+    let expected = STANDARD.encode(mac.finalize().into_bytes());
+    assert_eq!(keys.secret_access_key().expose(), expected);
+}

@@ -1,0 +1,10 @@
+//! Session tokens and key rings, from outside.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod file;
+mod mutations;
+mod revocation;
+mod ring;
+mod rotation;
+mod sealed;
+mod support;
