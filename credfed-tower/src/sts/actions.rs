@@ -215,8 +215,6 @@ impl Sts {
             claims = claims.tag(&*tag.key, &*tag.value, tag.transitive);
         }
         let claims = claims.build().map_err(unfit)?;
-        let packs = request.policy.is_some() || !request.tags.is_empty();
-        let packed = packs.then(|| claims.packed_percent());
         let minted = self.mint(claims, now)?;
         let (user_arn, user_id) = Assumed::user_of(request.role, request.session_name);
         tracing::info!(
@@ -231,7 +229,7 @@ impl Sts {
             access_key_id = minted.credentials.access_key_id(),
             "session begins"
         );
-        Ok(Outcome::Assumed(Box::new(Assumed { minted, user_arn, user_id, packed, web_identity })))
+        Ok(Outcome::Assumed(Box::new(Assumed { minted, user_arn, user_id, web_identity })))
     }
 
     fn mint(&self, claims: SessionClaims, now: SystemTime) -> Result<Minted, StsError> {

@@ -33,8 +33,6 @@ pub(super) struct Assumed {
     pub(super) minted: Minted,
     pub(super) user_arn: String,
     pub(super) user_id: String,
-    /// How much of the room policy and tags take, where there are any.
-    pub(super) packed: Option<usize>,
     pub(super) web_identity: Option<WebIdentity>,
 }
 
@@ -78,10 +76,12 @@ pub(super) fn success(outcome: &Outcome, request_id: &str) -> Response<StsBody> 
             if let Some(identity) = &assumed.web_identity {
                 element(&mut xml, "Provider", &identity.issuer);
             }
-            if let Some(packed) = assumed.packed {
-                element(&mut xml, "PackedPolicySize", &packed.to_string());
+            // Of clients older than SessionTokenUtilization; theirs is for requests with a policy or tags.
+            let claims = &assumed.minted.claims;
+            if claims.restricted() || claims.tags().next().is_some() {
+                element(&mut xml, "PackedPolicySize", &claims.packed_percent().to_string());
             }
-            if let Some(identity) = assumed.minted.claims.source_identity() {
+            if let Some(identity) = claims.source_identity() {
                 element(&mut xml, "SourceIdentity", identity);
             }
         }
@@ -142,6 +142,10 @@ fn credentials(xml: &mut String, minted: &Minted) {
     element(xml, "SessionToken", credentials.session_token().map_or("", |token| token.expose()));
     element(xml, "Expiration", &timestamp(claims.expires()));
     xml.push_str("</Credentials>");
+    // The token's share of the room there is for one, and its length.
+    element(xml, "SessionTokenUtilization", &claims.packed_percent().to_string());
+    let length = credentials.session_token().map_or(0, |token| token.len());
+    element(xml, "SessionTokenSize", &length.to_string());
 }
 
 /// `2026-11-20T12:00:00Z`; times before 1970 are 1970's.

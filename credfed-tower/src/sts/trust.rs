@@ -242,8 +242,8 @@ impl PrincipalTrust {
 
     /// Requires an external id: one of those that were added. 2 to 1224 of `[\w+=,.@:/-]`.
     #[must_use]
-    pub fn external_id(mut self, external_id: impl Into<Secret>) -> Self {
-        self.external_ids.push(external_id.into());
+    pub fn external_id(mut self, external_id: impl Into<String>) -> Self {
+        self.external_ids.push(Secret::new(external_id));
         self
     }
 
