@@ -1,16 +1,14 @@
 """A Ceph cluster of one: a monitor, an object store in memory, and radosgw with STS, on free loopback ports."""
 
-import ctypes
+import fcntl
 import os
 import secrets
 import shutil
-import signal
 import subprocess
-import sys
 import time
 import uuid
 
-from harness import CACHE, free_port, http
+from harness import CACHE, end_with_parent, free_port, http
 from inbound import private
 
 PROGRAMS = ["ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph", "ceph-authtool", "monmaptool"]
@@ -37,6 +35,8 @@ mon allow pool size one = true
 mon warn on pool no redundancy = false
 mon data avail warn = 1
 mon data avail crit = 0
+paxos propose interval = 0.05
+paxos min wait = 0.02
 keyring = {folder}/keyring
 run dir = {folder}
 crash dir = {folder}
@@ -81,6 +81,13 @@ class Cluster:
     def __init__(self):
         self.folder = os.path.join(CACHE, "ceph")
         self._daemons = []
+        # One cluster a checkout: the folder is emptied at each start.
+        os.makedirs(CACHE, exist_ok=True)
+        self._lock = open(os.path.join(CACHE, "ceph.lock"), "wb")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(f"another run is using {self.folder}") from None
         began = time.monotonic()
         try:
             self._lay()
@@ -183,15 +190,10 @@ class Cluster:
                 process.kill()
                 process.wait()
         self._daemons.clear()
+        self._lock.close()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self.stop()
-
-
-def end_with_parent():
-    """On Linux: a driver that is killed leaves no daemon behind."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)

@@ -19,7 +19,7 @@ import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
 
-from harness import CACHE, equal, free_port, http
+from harness import CACHE, end_with_parent, equal, free_port, http
 
 NODE = os.path.join(CACHE, "node")
 AUDIENCE = "urn:sts"
@@ -67,7 +67,8 @@ class Provider:
         self.keys = keys
         self.paths = []
         self._process = subprocess.Popen(["node", "provider.mjs"], cwd=NODE, stdin=subprocess.PIPE,
-                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                         preexec_fn=end_with_parent)
         settings = {
             "port": self.port,
             "keys": [{"kid": key.name, "key": key.path, "certificate": key.certificate} for key in keys],
