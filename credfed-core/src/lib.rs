@@ -47,7 +47,7 @@ mod dice;
 mod error;
 mod expiring;
 mod identity;
-#[cfg(feature = "session")]
+#[cfg(any(feature = "oidc", feature = "session"))]
 mod private_file;
 mod provider;
 mod secret;

@@ -384,7 +384,7 @@ mod tests {
             }
         };
         for (first, text) in [(None, "the exchange did not end in time"), (Some("down"), "down")] {
-            let (sender, mut receiver) = futures::channel::oneshot::channel();
+            let (sender, mut receiver) = futures::channel::oneshot::channel::<Result<(), ProviderError>>();
             let call = call(first);
             time.spawn(Box::pin(async move {
                 let _ = sender.send(call.await);

@@ -1,0 +1,135 @@
+//! An issuer's state that lives in a file.
+
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::issuer::Issuer;
+use super::state::IssuerState;
+use crate::private_file;
+use crate::runtime::Runtime;
+use crate::{ProviderError, Secret};
+
+/// Room for the most keys that a state may have, with their certificates.
+const LONGEST_TEXT: usize = 1024 * 1024;
+
+/// The file of an [`IssuerState`], private keys and all. A file that others than its owner may read is warned of.
+#[derive(Clone, Debug)]
+pub struct IssuerStateFile {
+    path: PathBuf,
+}
+
+impl IssuerStateFile {
+    /// Names the file; it is not looked at yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The path that was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the state, as a service does when it starts and as a tool does.
+    ///
+    /// # Errors
+    /// [`Misconfigured`](crate::ErrorKind::Misconfigured): the file cannot be read or is longer than 1 MiB, and those
+    /// of [`IssuerState::parse`].
+    pub fn read(&self) -> Result<IssuerState, ProviderError> {
+        IssuerState::parse(self.text()?.expose())
+    }
+
+    /// Writes the state: all or nothing, for the owner only (mode 600).
+    ///
+    /// # Errors
+    /// [`Misconfigured`](crate::ErrorKind::Misconfigured) if it cannot be written.
+    pub fn write(&self, state: &IssuerState) -> Result<(), ProviderError> {
+        private_file::write(&self.path, &state.to_text()?).map_err(|error| unusable(&error))
+    }
+
+    /// Reads the state every so often and hands what is new to the issuer, until it is dropped. The issuer keeps its
+    /// keys where the file is no good, and the log says so, once for each text. Let `every` be well below the time
+    /// that a new key is published before it signs.
+    ///
+    /// The read itself blocks for as long as the file system takes for a small file.
+    pub fn watch(
+        self,
+        issuer: Issuer,
+        runtime: Arc<dyn Runtime>,
+        every: Duration,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        async move {
+            // `None` once it could not be read, which is said once.
+            let mut seen = Some(Secret::new(""));
+            loop {
+                runtime.sleep(every).await;
+                match self.text() {
+                    Ok(text) if seen.as_ref() == Some(&text) => {}
+                    Ok(text) => {
+                        // What is wrong with it, the issuer tells the log.
+                        let _ = issuer.reload(text.expose());
+                        seen = Some(text);
+                    }
+                    Err(error) if seen.take().is_some() => {
+                        tracing::error!(issuer = issuer.url(), %error, "the issuer's keys stay as they are");
+                    }
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+
+    fn text(&self) -> Result<Secret, ProviderError> {
+        private_file::read(&self.path, LONGEST_TEXT).map_err(|error| unusable(&error))
+    }
+}
+
+fn unusable(error: &io::Error) -> ProviderError {
+    let kind = error.kind();
+    ProviderError::misconfigured(format!(
+        "the file of the issuer's state cannot be used ({kind}): check its path and its permissions"
+    ))
+}
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::VirtualRuntime;
+    use crate::oidc::{Algorithm, LocalSigner};
+
+    const EVERY: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn a_new_key_in_the_file_is_published_and_a_bad_file_changes_nothing() {
+        let time = VirtualRuntime::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_176_000));
+        let folder = std::env::temp_dir().join(format!("credfed-state-{:016x}", time.seed()));
+        std::fs::create_dir(&folder).unwrap();
+        let file = IssuerStateFile::new(folder.join("issuer.json"));
+        let now = || time.now().wall();
+        let key = || LocalSigner::generate(Algorithm::Es256).unwrap();
+        let mut state = IssuerState::new(key(), now());
+        file.write(&state).unwrap();
+        let issuer = Issuer::builder("https://id.example.com").state(file.read().unwrap()).build().unwrap();
+        let published = || String::from_utf8(issuer.jwks(now()).to_vec()).unwrap().matches("\"kid\"").count();
+        time.spawn(Box::pin(file.clone().watch(issuer.clone(), Arc::new(time.clone()), EVERY)));
+        time.run();
+
+        assert_eq!(published(), 1);
+        state.rotate(key(), now(), EVERY * 2, EVERY).unwrap();
+        file.write(&state).unwrap();
+        time.advance(EVERY);
+        assert_eq!(published(), 2);
+
+        std::fs::write(file.path(), "{}").unwrap();
+        time.advance(EVERY);
+        assert_eq!(published(), 2);
+        std::fs::remove_file(file.path()).unwrap();
+        time.advance(EVERY);
+        assert_eq!(published(), 2);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
