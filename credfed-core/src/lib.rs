@@ -24,6 +24,8 @@
 //! | the rules of the cache | [`cached`] |
 //! | a source of your own | [`Provider`], [`provider_fn`], [`Identity`] |
 //! | keys from the environment | [`aws::EnvProvider`] |
+//! | a token that somebody else rotates in a file | [`TokenFile`] |
+//! | a role at AWS, Ceph or MinIO, for a token or for other keys | `aws::sts` (feature `aws`) |
 //! | an HTTP client of your own | [`transport::HttpTransport`] |
 //! | another executor, time in tests | [`runtime`] |
 //! | temporary credentials of your own service (feature `session`) | `session`, `keyring` |

@@ -12,7 +12,7 @@ use crate::runtime::{Runtime, default_runtime};
 use crate::{Expiring, Identity, Provider, ProviderError, Secret};
 
 /// The most that a token file may hold, in bytes.
-const MOST: u64 = 64 * 1024;
+const MOST: usize = 64 * 1024;
 const TRIES: u32 = 3;
 const BETWEEN: Duration = Duration::from_millis(50);
 
@@ -124,24 +124,18 @@ fn read(path: &Path) -> Result<Secret, Fault> {
         return Err(Fault::NotAFile);
     }
     let mut file = File::open(path)?;
-    let (length, bytes) = {
-        let before = file.metadata()?;
-        if !before.is_file() {
-            return Err(Fault::NotAFile);
-        }
-        if before.len() > MOST {
-            return Err(Fault::TooLong);
-        }
-        // Room for one more byte than is allowed, so that the buffer never moves and leaves a copy behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(MOST).unwrap_or(0) + 64));
-        file.by_ref().take(MOST + 1).read_to_end(&mut bytes)?;
-        (before.len(), bytes)
-    };
-    let read = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    if read > MOST {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(Fault::NotAFile);
+    }
+    let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    if length > MOST {
         return Err(Fault::TooLong);
     }
-    if read != length || file.metadata()?.len() != length {
+    // Room for more than is read, so that the buffer never moves and leaves a copy behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(length + 64));
+    file.by_ref().take(metadata.len() + 1).read_to_end(&mut bytes)?;
+    if bytes.len() != length || file.metadata()?.len() != metadata.len() {
         return Err(Fault::Torn);
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| Fault::NoToken)?.trim_ascii_end();

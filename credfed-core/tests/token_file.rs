@@ -59,7 +59,10 @@ impl<F: Fn(usize) + Send + Sync + 'static> Runtime for Meanwhile<F> {
     }
 }
 
-fn read_while(path: &Path, meanwhile: impl Fn(usize) + Send + Sync + 'static) -> (Result<String, ProviderError>, usize) {
+fn read_while(
+    path: &Path,
+    meanwhile: impl Fn(usize) + Send + Sync + 'static,
+) -> (Result<String, ProviderError>, usize) {
     let pauses = Arc::new(AtomicUsize::new(0));
     let file = TokenFile::new(path).runtime(Meanwhile(meanwhile, Arc::clone(&pauses)));
     let answer = block_on(file.provide()).map(|token| token.into_value().expose().to_owned());
@@ -128,7 +131,10 @@ fn what_is_no_token_for_a_moment_is_looked_at_three_times() {
     }
     let (answer, pauses) = read(&folder.0.join("missing"));
     let error = answer.unwrap_err();
-    assert_eq!((error.kind(), error.to_string().as_str(), pauses), (Misconfigured, "the token file is missing", 2));
+    assert_eq!(
+        (error.kind(), error.to_string().as_str(), pauses),
+        (Misconfigured, "the token file is missing", 2)
+    );
 }
 
 #[test]
@@ -167,6 +173,7 @@ fn a_link_that_is_swapped_all_the_time_never_gives_a_torn_token() {
     }
     let (link, new) = (folder.0.join("data"), folder.0.join("new"));
     std::os::unix::fs::symlink("0", &link).unwrap();
+    let tokens = [0, 1, 2, 3].map(token);
     let done = AtomicBool::new(false);
     let swaps = AtomicUsize::new(0);
     let mut seen = [0_usize; 4];
@@ -181,7 +188,7 @@ fn a_link_that_is_swapped_all_the_time_never_gives_a_torn_token() {
         let file = TokenFile::new(link.join("token"));
         for _ in 0..READS {
             let token_read = block_on(file.provide()).unwrap().into_value();
-            let number = (0..4).find(|&number| token(number) == token_read.expose());
+            let number = tokens.iter().position(|token| token == token_read.expose());
             seen[number.unwrap()] += 1;
         }
         done.store(true, Ordering::Relaxed);
@@ -194,19 +201,20 @@ fn a_link_that_is_swapped_all_the_time_never_gives_a_torn_token() {
 fn a_file_that_is_written_in_place_all_the_time_never_gives_a_token_that_was_not_written() {
     let folder = Folder::new();
     let path = folder.file(token(0));
+    let tokens = [0, 1, 2, 3].map(token);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut number = 0;
             while !done.load(Ordering::Relaxed) {
                 number = (number + 1) % 4;
-                fs::write(&path, token(number)).unwrap();
+                fs::write(&path, &tokens[number]).unwrap();
             }
         });
         let file = TokenFile::new(&path).runtime(Meanwhile(|_| (), Arc::default()));
         for _ in 0..10_000 {
             if let Ok(read) = block_on(file.provide()) {
-                assert!((0..4).any(|number| token(number) == read.value().expose()), "torn");
+                assert!(tokens.iter().any(|token| token == read.value().expose()), "torn");
             }
         }
         done.store(true, Ordering::Relaxed);

@@ -111,7 +111,7 @@ fn what_is_not_exactly_one_credential_is_refused() {
         (replaced("<Audience>aud", &"<a>".repeat(9)), "the answer holds too many levels"),
         (replaced("</Credentials>", "</Credential>"), "the answer is not well-formed"),
         (String::new(), "the answer is not well-formed"),
-        (String::from("text"), "the answer is not well-formed"),
+        (String::from("text"), "the answer holds text outside of its fields"),
         (format!("{whole}{}", " ".repeat(65_536)), "the answer is longer than 65536 bytes"),
     ] {
         assert_eq!(checked(&parse(&text).unwrap_err(), Transient), why, "{text:.200}");

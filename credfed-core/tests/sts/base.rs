@@ -107,9 +107,9 @@ fn a_local_clock_that_is_off_by_up_to_a_quarter_of_an_hour_is_made_up_for() {
             let runtime = Hasty::new();
             let offset = Duration::from_secs(seconds);
             if ahead {
-                runtime.time.clock().advance(offset)
+                runtime.time.clock().advance(offset);
             } else {
-                runtime.time.clock().rewind(offset)
+                runtime.time.clock().rewind(offset);
             }
             let (base, _) = sessions(&runtime);
             let script = Script::new([xml(403, error(code, message)), xml(200, body("AssumeRole", 0))]);

@@ -214,7 +214,7 @@ async fn a_server_that_asks_for_patience_gets_it() {
     let outcome =
         fails(answer("429 No", "x-amz-retry-after: 1900\r\n", ""), Throttled, 3, "the service answered 429")
             .await;
-    assert_eq!(outcome.pauses, [Duration::from_millis(1_900); 2]);
+    assert!(outcome.pauses.iter().all(|pause| pause.as_millis() >= 1_900), "{:?}", outcome.pauses);
     let outcome =
         fails(answer("429 No", "retry-after: 60\r\n", ""), Throttled, 1, "the service answered 429").await;
     assert_eq!(outcome.answer.unwrap_err().retry_after(), Some(Duration::from_secs(60)));

@@ -5,6 +5,8 @@
 mod answers;
 mod base;
 
+mod canary;
+mod corpus;
 mod environment;
 mod faults;
 mod identities;
