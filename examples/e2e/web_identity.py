@@ -200,7 +200,8 @@ class Identity:
     """A token file as a workload has it, and the environment that tells the SDKs of it."""
 
     def __init__(self, endpoint, role, token, session="e2e", region="us-east-1"):
-        self.folder = tempfile.mkdtemp(prefix="credfed-e2e-")
+        self._folder = tempfile.TemporaryDirectory(prefix="credfed-e2e-")  # gone when this is
+        self.folder = self._folder.name
         self.file = os.path.join(self.folder, "token")
         self.write(token)
         self.env = {
