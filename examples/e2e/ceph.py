@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import time
 import urllib.parse
 
 import boto3
@@ -22,7 +21,8 @@ from web_identity import (AUDIENCE, Identity, Load, Provider, SigningKey, bad_to
 
 MIB = 1 << 20
 ROLE = "arn:aws:iam:::role/{}"
-ODD_KEYS = ["a folder/with blank", "plus+and&=?#", "percent%25%2F", "grüße/日本語", "~tilde'(quote)!*", "semi;colon@:,$"]
+ODD_KEYS = ["a folder/with blank", "plus+and&=?#", "percent%25%2F", "grüße/日本語", "~tilde'(quote)!*",
+            "semi;colon@:,$"]
 ALL_OF_S3 = {"Version": "2012-10-17",
              "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::*"}]}
 
@@ -244,7 +244,6 @@ def exchanges(stand):
         for _ in range(50):
             stand.s3.head_object(Bucket="reports", Key="svc/plain")
         equal(stand.ceph.exchanges(), before)
-        return f"{before} exchanges so far"
 
     def unauthorised():
         """A gateway that has no credential yet asks for none on behalf of somebody who may do nothing."""
@@ -308,12 +307,10 @@ def rotation(stand, first, second):
         """Replicas come up all the while, each with an exchange of its own: before, over and after the change."""
         old, new = (certificate(key) for key in (first, second))
         equal(keys(), [old])
-        began = []
 
         def replica():
             with stand.another() as gateway:
                 s3_client(gateway.url, stand.key).get_object(Bucket="reports", Key="svc/plain")["Body"].read()
-                began.append(time.monotonic())
 
         calls = {
             "gets": lambda: stand.s3.get_object(Bucket="reports", Key="svc/plain")["Body"].read(),

@@ -69,11 +69,10 @@ actions = ["read"]
 class Inbound:
     """`arguments` are the gateway's; `key` is that of the owner; `ring` is the file of the ring."""
 
-    def __init__(self, folder, issuer, ring=None):
+    def __init__(self, folder, issuer):
         self.key = ("owner", os.urandom(20).hex())
-        self.ring = ring or os.path.join(folder, "ring.json")
-        if ring is None:
-            tool("keyring", "new", self.ring)
+        self.ring = os.path.join(folder, "ring.json")
+        tool("keyring", "new", self.ring)
         self.arguments = ["--token-ring", self.ring]
         roles = ROLES.format(account=ACCOUNT, issuer=issuer, audience=AUDIENCE, subject=SUBJECT, writer=WRITER)
         for name, text in [("keys", KEYS.format(secret=self.key[1])), ("roles", roles)]:

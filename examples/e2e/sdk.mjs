@@ -105,7 +105,8 @@ if (denied) {
 
 if (arn) {
   await check('GetCallerIdentity', async () => {
-    const found = await new STSClient({ ...options, credentials: fromTokenFile() }).send(new GetCallerIdentityCommand({}))
+    const sts = new STSClient({ ...options, credentials: fromTokenFile() })
+    const found = await sts.send(new GetCallerIdentityCommand({}))
     assert.equal(found.Arn, arn)
     return found.Arn
   })

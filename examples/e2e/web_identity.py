@@ -200,7 +200,8 @@ class Identity:
     """A token file as a workload has it, and the environment that tells the SDKs of it."""
 
     def __init__(self, endpoint, role, token, session="e2e", region="us-east-1"):
-        self.folder = tempfile.mkdtemp(prefix="credfed-e2e-")
+        self._folder = tempfile.TemporaryDirectory(prefix="credfed-e2e-")  # gone when this is
+        self.folder = self._folder.name
         self.file = os.path.join(self.folder, "token")
         self.write(token)
         self.env = {
@@ -222,7 +223,7 @@ class Identity:
     def boto3(self):
         """A session of boto3's that found its credentials by the environment alone."""
         with mock.patch.dict(os.environ, self.env):
-            session = boto3.Session()
+            session = boto3.Session(region_name=self.env["AWS_REGION"])
             session.get_credentials().get_frozen_credentials()
         return session
 
@@ -252,13 +253,12 @@ class Identity:
 
 
 def sts_client(endpoint, credentials=None, region="us-east-1"):
-    """An STS client that signs with these credentials, or not at all."""
-    once = {"total_max_attempts": 1}
+    """An STS client that signs with these credentials, or not at all; it leaves the checks to the server."""
+    config = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
     if credentials is None:
-        return boto3.client("sts", endpoint_url=endpoint, region_name=region,
-                            config=Config(signature_version=UNSIGNED, retries=once))
-    return boto3.client("sts", endpoint_url=endpoint, region_name=region, config=Config(retries=once),
-                        **keywords(credentials))
+        config = config.merge(Config(signature_version=UNSIGNED))
+    named = keywords(credentials) if credentials else {}
+    return boto3.client("sts", endpoint_url=endpoint, region_name=region, config=config, **named)
 
 
 def s3_client(endpoint, credentials, region="us-east-1", **config):
