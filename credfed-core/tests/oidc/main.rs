@@ -3,6 +3,7 @@
 mod algorithms;
 mod audience;
 mod claims;
+mod corpus;
 mod form;
 mod hostile;
 mod issuer;
