@@ -3,4 +3,6 @@
 #[path = "../properties/oidc.rs"]
 mod properties;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::jwt(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    properties::jwt(data);
+});

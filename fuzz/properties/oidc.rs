@@ -16,19 +16,23 @@ const ISSUER: &str = "https://id.example.com";
 const AUDIENCES: [&str; 2] = ["one", "two"];
 const NOW: u64 = 1_800_000_000;
 
-/// Input: any text; and its first two lines as header and payload that are signed with a good key.
-pub(crate) fn jwt(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+/// Input: any text; and its first two lines as header and payload that are signed with a good key. Tells whether that
+/// was accepted.
+pub(crate) fn jwt(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
     let keys = Keys::get();
     assert!(keys.judge(text).is_none(), "nobody has the keys");
-    let Some((header, payload)) = text.split_once('\n') else { return };
+    let Some((header, payload)) = text.split_once('\n') else { return false };
+    let mut accepted = false;
     let input = format!("{}.{}", b64(header), b64(payload));
     for signature in [keys.p256(input.as_bytes()), keys.ed25519.sign(input.as_bytes()).as_ref().to_vec()] {
         let token = format!("{input}.{}", b64(signature));
         if keys.judge(&token).is_some() {
             keys.must_please_others(header, payload, &token);
+            accepted = true;
         }
     }
+    accepted
 }
 
 /// Input: a key set.
