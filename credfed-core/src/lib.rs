@@ -27,6 +27,8 @@
 //! | a token that somebody else rotates in a file | [`TokenFile`] |
 //! | a role at AWS, Ceph or MinIO, for a token or for other keys | `aws::sts` (feature `aws`) |
 //! | an HTTP client of your own | [`transport::HttpTransport`] |
+//! | addresses that a client may connect to | [`transport::Reach`] |
+//! | OpenID Connect: assertions of ours, tokens of others | `oidc` (feature `oidc`) |
 //! | another executor, time in tests | [`runtime`] |
 //! | temporary credentials of your own service (feature `session`) | `session`, `keyring` |
 //! | what went wrong | [`ProviderError`], [`CachedProvider::status`], [`cached::Observer`] |
