@@ -93,7 +93,9 @@ mod tests {
         ] {
             assert!(shared_issuer(issuer).is_some(), "{issuer}");
         }
-        for issuer in ["https://gitlab.example.org", "https://gitlab.com.example.org", "https://sts.example.org"] {
+        for issuer in
+            ["https://gitlab.example.org", "https://gitlab.com.example.org", "https://sts.example.org"]
+        {
             assert!(shared_issuer(issuer).is_none(), "{issuer}");
         }
     }

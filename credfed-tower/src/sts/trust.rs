@@ -171,9 +171,10 @@ impl WebIdentityTrust {
     pub(super) fn spans_tenants(&self) -> bool {
         let Some(issuer) = super::shared::shared_issuer(&self.issuer) else { return false };
         !self.claims.iter().any(|claim| claim.immutable)
-            && self.subjects.iter().any(|subject| {
-                !issuer.fixes_the_tenant(subject.fixed_start(), subject.is_glob())
-            })
+            && self
+                .subjects
+                .iter()
+                .any(|subject| !issuer.fixes_the_tenant(subject.fixed_start(), subject.is_glob()))
     }
 
     /// All patterns of subjects and claims.
@@ -271,8 +272,7 @@ impl PrincipalTrust {
     pub(super) fn admits(&self, caller: &StsCaller, external_id: Option<&Secret>) -> bool {
         let bare = !self.knobs.bare_wildcard && self.principals.iter().any(Pattern::is_bare);
         let unnamed = self.everybody && self.external_ids.is_empty() && !self.knobs.everybody;
-        let is_named =
-            self.principals.iter().any(|pattern| caller.arns().any(|arn| pattern.matches(arn)));
+        let is_named = self.principals.iter().any(|pattern| caller.arns().any(|arn| pattern.matches(arn)));
         let is_expected = self.external_ids.is_empty()
             || external_id.is_some_and(|given| {
                 // All of them are compared, whichever fits.

@@ -39,7 +39,10 @@ fn a_long_lived_key_gets_a_session_of_its_user() {
         let answer = world.act(&alice(), "GetSessionToken", &[]).await;
         assert_eq!(answer.root, "GetSessionTokenResponse");
         let session = world.opened(&answer);
-        assert_eq!((session.kind(), session.principal(), session.role()), (SessionKind::SessionToken, ALICE, None));
+        assert_eq!(
+            (session.kind(), session.principal(), session.role()),
+            (SessionKind::SessionToken, ALICE, None)
+        );
         let users = world.act(&alice(), "GetCallerIdentity", &[]).await;
         let sessions = world.act(&answer.signer(), "GetCallerIdentity", &[]).await;
         for name in ["Arn", "UserId", "Account"] {

@@ -7,7 +7,8 @@ use aws_sdk_sts::Client;
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::timeout::TimeoutConfig;
 use aws_sdk_sts::config::{
-    BehaviorVersion, Credentials, HttpClient, IdentityCache, Region, RuntimeComponents, StalledStreamProtectionConfig,
+    BehaviorVersion, Credentials, HttpClient, IdentityCache, Region, RuntimeComponents,
+    StalledStreamProtectionConfig,
 };
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::RequestId;
@@ -158,7 +159,10 @@ fn the_sdk_assumes_a_role_with_tags_and_source_identity() {
         assert_eq!(answer.source_identity(), Some("alice.s"));
         assert_eq!(SystemTime::try_from(*answer.credentials().unwrap().expiration()).unwrap(), after(3600));
         let session = client(address, Some(alice())).get_session_token().send().await.unwrap();
-        assert_eq!(SystemTime::try_from(*session.credentials().unwrap().expiration()).unwrap(), after(43_200));
+        assert_eq!(
+            SystemTime::try_from(*session.credentials().unwrap().expiration()).unwrap(),
+            after(43_200)
+        );
     });
 }
 
