@@ -1,6 +1,5 @@
 //! A ring that lives in a file.
 
-use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,18 +69,11 @@ impl KeyRingFile {
     /// [`SharedKeyRing::status`]. Let `every` be well below the time between adding a key and its activation.
     ///
     /// The read itself blocks for as long as the file system takes for a small file.
-    pub fn watch(
-        self,
-        ring: SharedKeyRing,
-        runtime: Arc<dyn Runtime>,
-        every: Duration,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        async move {
-            loop {
-                runtime.sleep(every).await;
-                // Told of by the ring itself.
-                let _ = self.reload(&ring);
-            }
+    pub async fn watch(self, ring: SharedKeyRing, runtime: Arc<dyn Runtime>, every: Duration) {
+        loop {
+            runtime.sleep(every).await;
+            // Told of by the ring itself.
+            let _ = self.reload(&ring);
         }
     }
 }

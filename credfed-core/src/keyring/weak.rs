@@ -43,18 +43,22 @@ fn counts(key: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    fn byte(number: usize) -> u8 {
+        number.to_le_bytes()[0]
+    }
+
     #[test]
     fn what_a_person_writes_is_told_from_what_a_machine_draws() {
         let from = |make: fn(usize) -> u8| std::array::from_fn::<u8, MASTER, _>(make);
         let weak = [
             [0; MASTER],
             [0xAB; MASTER],
-            from(|at| at as u8),
-            from(|at| 255 - at as u8),
-            from(|at| (at * 3) as u8),
+            from(byte),
+            from(|at| 255 - byte(at)),
+            from(|at| byte(at * 3)),
             from(|at| if at % 2 == 0 { 0xDE } else { 0xAD }),
-            from(|at| (at % 16 * 37) as u8 ^ 0x80),
-            from(|at| if at < 21 { (at * at + 129) as u8 } else { 0 }),
+            from(|at| byte(at % 16 * 37) ^ 0x80),
+            from(|at| if at < 21 { byte(at * at + 129) } else { 0 }),
             from(|at| [1, 250, 90, 7][at * at % 4]),
             *b"correct horse battery staple 123",
             *b"00112233445566778899aabbccddeeff",
@@ -72,11 +76,11 @@ mod tests {
 
     #[test]
     fn each_rule_finds_what_no_other_does() {
-        let long_period: [u8; MASTER] = std::array::from_fn(|at| ((at % 16) * 29 + 3) as u8);
+        let long_period: [u8; MASTER] = std::array::from_fn(|at| byte(at % 16 * 29 + 3));
         assert!(repeats(&long_period) && !has_few_values(&long_period) && !counts(&long_period));
-        let counting: [u8; MASTER] = std::array::from_fn(|at| at as u8);
+        let counting: [u8; MASTER] = std::array::from_fn(byte);
         assert!(counts(&counting) && !repeats(&counting) && !is_padded(&counting) && !is_text(&counting));
-        let few: [u8; MASTER] = std::array::from_fn(|at| (at * at % 11 * 21) as u8);
+        let few: [u8; MASTER] = std::array::from_fn(|at| byte(at * at % 11 * 21));
         assert!(has_few_values(&few) && !is_padded(&few) && !counts(&few));
     }
 }

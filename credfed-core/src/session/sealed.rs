@@ -316,17 +316,28 @@ fn judge(claims: &SessionClaimsRef<'_>, now: SystemTime) -> Result<(), OpenError
 }
 
 fn secret_access_key(key: &MasterKey, id: &TokenId, access_key_id: &AccessKeyId) -> Zeroizing<[u8; SECRET]> {
-    let mut mac = key.derivation();
     let parts: [&[u8]; 3] = [b"credfed secret v1", id.as_bytes(), access_key_id.as_bytes()];
+    // In one piece: every update of a MAC costs a few nanoseconds, whatever its length.
+    let mut message = [0; 3 * 8 + 17 + NONCE + ACCESS_KEY_ID];
+    let mut rest = message.as_mut_slice();
     for part in parts {
-        mac.update(&length(part));
-        mac.update(part);
+        rest = put(put(rest, &length(part)), part);
     }
+    debug_assert!(rest.is_empty());
+    let mut mac = key.derivation();
+    mac.update(&message);
     let digest = Zeroizing::<[u8; 32]>::new(mac.finalize().into_bytes().into());
     let mut secret = Zeroizing::new([0; SECRET]);
     let written = STANDARD.encode_slice(*digest, &mut *secret);
     debug_assert_eq!(written, Ok(SECRET));
     secret
+}
+
+/// Copies to the front, and returns what is left.
+fn put<'r>(room: &'r mut [u8], bytes: &[u8]) -> &'r mut [u8] {
+    let (front, rest) = room.split_at_mut(bytes.len());
+    front.copy_from_slice(bytes);
+    rest
 }
 
 fn length(part: &[u8]) -> [u8; 8] {

@@ -44,7 +44,10 @@ impl TokenId {
 
     /// The access key id of the session: 20 characters that begin with `ASIA`.
     pub(super) fn access_key_id(&self) -> AccessKeyId {
-        let digest = Sha256::new().chain_update(b"credfed akid").chain_update(self.0).finalize();
+        // In one piece: it is one block of the hash.
+        let mut message = *b"credfed akid........................";
+        message[12..].copy_from_slice(&self.0);
+        let digest = Sha256::digest(message);
         let mut text = *b"ASIA0000000000000000";
         let groups = digest.as_chunks::<5>().0.iter().zip(text[4..].as_chunks_mut::<8>().0);
         groups.for_each(|(bytes, letters)| *letters = base32(*bytes));
@@ -128,7 +131,7 @@ pub(super) fn text(kid: KeyId, sealed: &[u8]) -> String {
 fn base32(bytes: [u8; 5]) -> [u8; 8] {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let word = bytes.iter().fold(0_u64, |word, &byte| word << 8 | u64::from(byte));
-    [35, 30, 25, 20, 15, 10, 5, 0].map(|shift| ALPHABET[usize::from((word >> shift) as u8 & 31)])
+    [35, 30, 25, 20, 15, 10, 5, 0].map(|shift| ALPHABET[usize::from((word >> shift).to_le_bytes()[0] & 31)])
 }
 
 #[cfg(test)]

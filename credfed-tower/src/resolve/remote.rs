@@ -249,7 +249,8 @@ impl<L: LookUpKey> Inner<L> {
         }
         let known = state.found.knows(&id);
         let room = state.flights.len() < self.most_flights;
-        if !known && !(room && state.budget.take(now)) {
+        let allowed = known || (room && state.budget.take(now));
+        if !allowed {
             tracing::warn!(target: "credfed::remote_keys", "over the budget of look-ups");
             return Ok(Err(ResolveError::Unavailable));
         }

@@ -32,7 +32,7 @@ fn seal(
 ) -> [String; 2] {
     let ring = sessions.ring.load();
     let key = ring.current(now()).unwrap();
-    let id = TokenId::new(std::array::from_fn(|at| at as u8));
+    let id = TokenId::new(std::array::from_fn(|at| at.to_le_bytes()[0]));
     let access_key_id = id.access_key_id();
     let mut sealed = [id.as_bytes(), plain].concat();
     let associated = associated(&key.id(), &access_key_id);
