@@ -172,10 +172,12 @@ impl Sts {
     pub(super) fn check_session_token_caller(caller: &StsCaller) -> Result<(), StsError> {
         match caller.kind() {
             CallerKind::User => Ok(()),
-            CallerKind::UserSession | CallerKind::RoleSession => Err(StsError::Denied {
-                why: Denial::SessionCredentials,
-                message: "Cannot call GetSessionToken with session credentials".into(),
-            }),
+            CallerKind::UserSession | CallerKind::RoleSession | CallerKind::ForeignSession => {
+                Err(StsError::Denied {
+                    why: Denial::SessionCredentials,
+                    message: "Cannot call GetSessionToken with session credentials".into(),
+                })
+            }
         }
     }
 

@@ -101,11 +101,6 @@ impl<'a> Parameters<'a> {
     pub(super) fn finish(self) -> Result<(), StsError> {
         if self.values.is_empty() { Ok(()) } else { Err(StsError::UnknownParameter) }
     }
-
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.values.len()
-    }
 }
 
 /// See [`StsService::handles`](super::StsService::handles).

@@ -53,10 +53,15 @@ impl SharedIssuer {
     /// Whether every subject that begins like this is of one tenant; unknown grammars are not judged.
     pub(super) fn fixes_the_tenant(&self, fixed_start: &str, is_glob: bool) -> bool {
         match self.subject {
-            Some((before, end)) if is_glob => {
-                let tenant = fixed_start.strip_prefix(before).unwrap_or_default();
-                tenant.find(end).is_some_and(|at| at > 0)
-            }
+            Some((before, _)) if is_glob && before.starts_with(fixed_start) => false,
+            Some((before, end)) if is_glob => match fixed_start.strip_prefix(before) {
+                Some(tenant) => tenant.find(end).is_some_and(|at| at > 0),
+                // The tenant chose another grammar of its own: `name:value:` at the least.
+                None => {
+                    fixed_start.split(':').nth(1).is_some_and(|value| !value.is_empty())
+                        && fixed_start.split(':').count() > 2
+                }
+            },
             _ => true,
         }
     }
@@ -106,7 +111,8 @@ mod tests {
         for (start, fixed) in [("repo:octo-org/", true), ("repo:octo-org/s", true), ("repo:octo", false)] {
             assert_eq!(github.fixes_the_tenant(start, true), fixed, "{start}");
         }
-        for start in ["", "re", "repo:", "repo:/", "octo-org/"] {
+        assert!(github.fixes_the_tenant("repository_owner_id:1234:", true));
+        for start in ["", "re", "repo:", "repo:/", "octo-org/", "repository_owner_id:12", "ref::"] {
             assert!(!github.fixes_the_tenant(start, true), "{start}");
         }
         assert!(github.fixes_the_tenant("repo:octo-org/site:ref:refs/heads/main", false));

@@ -98,6 +98,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::type_complexity, reason = "a table")]
     fn tags_that_break_a_rule_are_refused() {
         let table: [(&str, Vec<(String, String)>, Vec<&str>, Vec<Tag>); 10] = [
             ("the same key", vec![pair("team", "a"), pair("team", "b")], vec![], vec![]),

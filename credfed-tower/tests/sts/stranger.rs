@@ -125,7 +125,7 @@ fn the_sdk_turns_a_web_identity_into_a_session_and_uses_it() {
         assert_eq!(answer.subject_from_web_identity_token(), Some(SUBJECT));
         assert_eq!((answer.audience(), answer.provider()), (Some(AUDIENCE), Some(ISSUER)));
         assert!(answer.session_token_utilization().is_some_and(|share| (1..=100).contains(&share)));
-        let length = answer.credentials().map(|keys| keys.session_token().len() as i32);
+        let length = answer.credentials().map(|keys| i32::try_from(keys.session_token().len()).unwrap());
         assert_eq!(answer.session_token_size(), length);
         let user = answer.assumed_role_user().unwrap();
         assert_eq!(user.arn(), "arn:aws:sts::123456789012:assumed-role/r/ci-run");
