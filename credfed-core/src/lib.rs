@@ -25,6 +25,8 @@
 //! | a source of your own | [`Provider`], [`provider_fn`], [`Identity`] |
 //! | keys from the environment | [`aws::EnvProvider`] |
 //! | an HTTP client of your own | [`transport::HttpTransport`] |
+//! | addresses that a client may connect to | [`transport::Reach`] |
+//! | OpenID Connect: assertions of ours, tokens of others | `oidc` (feature `oidc`) |
 //! | another executor, time in tests | [`runtime`] |
 //! | temporary credentials of your own service (feature `session`) | `session`, `keyring` |
 //! | what went wrong | [`ProviderError`], [`CachedProvider::status`], [`cached::Observer`] |

@@ -120,6 +120,10 @@ impl Network {
 /// A URL that may be fetched from on a network.
 fn address(text: &str, network: Network) -> Result<Url, ProviderError> {
     let wrong = |what: &'static str| Err(ProviderError::misconfigured(what));
+    // The parser takes out or turns around what another one may not.
+    if text.chars().any(|c| c == '\\' || c.is_whitespace() || c.is_control()) {
+        return wrong("an issuer's address is not a url");
+    }
     let Ok(url) = Url::parse(text) else { return wrong("an issuer's address is not a url") };
     match (url.scheme(), network) {
         ("https", _) | ("http", Network::Loopback) => {}
@@ -132,6 +136,7 @@ fn address(text: &str, network: Network) -> Result<Url, ProviderError> {
         Some(Host::Ipv4(ip)) => Some(ip.into()),
         Some(Host::Ipv6(ip)) => Some(ip.into()),
         Some(Host::Domain(name)) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
             let local = name == "localhost" || name.ends_with(".localhost");
             if local != (network == Network::Loopback) {
                 return wrong("the host of an issuer's address is not on its network");

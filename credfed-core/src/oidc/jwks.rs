@@ -70,11 +70,11 @@ impl KeySet {
         }
     }
 
-    /// Ids and algorithms of the usable keys.
-    #[cfg(test)]
-    pub(crate) fn listed(&self) -> Vec<(Option<&str>, Vec<Algorithm>)> {
-        let algorithms = |key: &VerifyingKey| key.ready.iter().map(|(algorithm, _)| *algorithm).collect();
-        self.keys.iter().map(|key| (key.kid.as_deref(), algorithms(key))).collect()
+    /// Key ids and algorithms of the usable keys, one pair for each algorithm that a key may be used with.
+    pub(crate) fn listed(&self) -> impl Iterator<Item = (Option<&str>, Algorithm)> {
+        self.keys
+            .iter()
+            .flat_map(|key| key.ready.iter().map(|(algorithm, _)| (key.kid.as_deref(), *algorithm)))
     }
 }
 

@@ -10,6 +10,7 @@ use super::compact::Header;
 use super::discovery::{IssuerUrl, Network};
 use super::fetch::{Origin, Transports};
 use super::json::Object;
+use super::jwks::KeySet;
 use super::keys::IssuerKeys;
 use super::rules::{self, TimeRules, Times};
 use super::{Flaw, JwtError};
@@ -65,6 +66,16 @@ impl TrustedIssuer {
     /// The audiences that its tokens may be for.
     pub fn audiences(&self) -> impl Iterator<Item = &str> {
         self.rules.audiences.iter().map(String::as_str)
+    }
+
+    /// Key ids and algorithms of the keys that [`jwks`](TrustedIssuerBuilder::jwks) gave, as far as they are usable:
+    /// one pair for each algorithm that a key may be used with. Empty where keys are fetched.
+    pub fn fixed_keys(&self) -> impl Iterator<Item = (Option<&str>, Algorithm)> {
+        let fixed = match &self.keys {
+            IssuerKeys::Fixed(keys) => Some(keys),
+            IssuerKeys::Fetched(_) => None,
+        };
+        fixed.into_iter().flat_map(KeySet::listed)
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {

@@ -1,6 +1,5 @@
 //! An identity provider that says whatever a test wants, keys to sign it with, and a validator that trusts it.
 
-#![expect(clippy::unwrap_used, reason = "only tests call this")]
 #![allow(dead_code, reason = "each file uses its own")]
 
 use std::collections::HashMap;
