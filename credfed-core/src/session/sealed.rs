@@ -1,4 +1,22 @@
 //! Sealing and opening.
+//!
+//! # What seals
+//! XAES-256-GCM (C2SP): AES-256-GCM under a key that is derived, token by token, from the ring's key and the first
+//! half of a 192-bit nonce. Nonces can be random for any number of tokens: 2^80 under one key before a repetition has
+//! a chance of 2^-32. Like AES-GCM it does not commit to its key; the token names its key, that name is part of the
+//! associated data, and no second key is ever tried.
+//!
+//! The other candidate was a key per token by HKDF-SHA256 with the AES-256-GCM of aws-lc-rs. In one run
+//! (`cargo bench -p credfed-core --features session,oidc --bench session`, November 2026, a token of 447 characters,
+//! on a machine with other work) it took 0.70 of the time of XAES-256-GCM for the decryption alone; a third to a half
+//! of the latter goes into expanding and wiping the key of one token, which the `aes` crate wipes byte by byte. It was
+//! not chosen since it allocates a context on the C heap for each token, which no guard of ours would see, needs a C
+//! compiler for a feature that does without, and is a construction of our own where XAES-256-GCM has a specification
+//! and vectors.
+//!
+//! The shares of opening a token, of the same run: XAES-256-GCM 0.55, secret access key 0.15, base64 0.14, access key
+//! id 0.07, and the rest (claims, key ring, associated data) 0.09. The whole is about fifteen times the access key
+//! id, which is one block of SHA-256.
 
 use std::error::Error;
 use std::fmt;
