@@ -86,6 +86,29 @@ fn each_kind_of_dangerous_trust_is_found() {
             vec![(Error, Rule::SharedIssuerWithoutSubject)],
         ),
         (
+            "shared by configuration, a glob over all tenants",
+            role("r").trust(
+                Trust::web_identity("https://shared.example.org")
+                    .audience(AUDIENCE)
+                    .subject(Pattern::glob("*:main")),
+            ),
+            vec![(Error, Rule::SubjectOfManyTenants)],
+        ),
+        (
+            "a bare subject, loosened, names no tenant",
+            role("r").trust(
+                Trust::web_identity("https://shared.example.org")
+                    .audience(AUDIENCE)
+                    .subject(Pattern::glob("*"))
+                    .danger(Knobs::new().bare_wildcard()),
+            ),
+            vec![
+                (Warning, Rule::BareWildcard),
+                (Error, Rule::SharedIssuerWithoutSubject),
+                (Error, Rule::SubjectOfManyTenants),
+            ],
+        ),
+        (
             "loosened",
             role("r").trust(github().danger(loose)),
             vec![(Warning, Rule::SharedIssuerWithoutSubject)],
