@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use credfed_core::Clock;
 use credfed_core::oidc::{ClaimValue, JwtError, TrustedIssuers, ValidatedToken};
 use credfed_core::session::{ClaimsError, MintError, SealedSessions, SessionClaims, SessionKind};
-use credfed_core::Clock;
 
 use super::arn::Account;
 use super::call::{AssumeRoleCall, SessionTokenCall, WebIdentityCall, granted, is_session_name};
@@ -38,7 +38,10 @@ pub(super) struct Sts {
 
 impl fmt::Debug for Sts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sts").field("account", &self.account).field("issuers", &self.issuers).finish_non_exhaustive()
+        f.debug_struct("Sts")
+            .field("account", &self.account)
+            .field("issuers", &self.issuers)
+            .finish_non_exhaustive()
     }
 }
 
@@ -169,10 +172,12 @@ impl Sts {
     pub(super) fn check_session_token_caller(caller: &StsCaller) -> Result<(), StsError> {
         match caller.kind() {
             CallerKind::User => Ok(()),
-            CallerKind::UserSession | CallerKind::RoleSession => Err(StsError::Denied {
-                why: Denial::SessionCredentials,
-                message: "Cannot call GetSessionToken with session credentials".into(),
-            }),
+            CallerKind::UserSession | CallerKind::RoleSession | CallerKind::ForeignSession => {
+                Err(StsError::Denied {
+                    why: Denial::SessionCredentials,
+                    message: "Cannot call GetSessionToken with session credentials".into(),
+                })
+            }
         }
     }
 
@@ -202,9 +207,8 @@ impl Sts {
         web_identity: Option<WebIdentity>,
         now: SystemTime,
     ) -> Result<Outcome, StsError> {
-        let mut claims = claims
-            .session_name(request.session_name)
-            .generation(request.role.generation_number());
+        let mut claims =
+            claims.session_name(request.session_name).generation(request.role.generation_number());
         if let Some(identity) = request.source_identity {
             claims = claims.source_identity(identity);
         }

@@ -1,9 +1,11 @@
 //! Who signed a request to STS.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use credfed_core::session::{SessionClaims, SessionKind};
+use credfed_sigv4_verify::KeyKind;
 
 use super::arn::{Account, RoleArn, is_name, unique_id};
 use super::tags::Tag;
@@ -16,6 +18,12 @@ pub trait KeyHolder {
     /// The name of the user whose key it is, 1 to 64 of `[\w+=,.@-]`. It becomes `arn:aws:iam::ACCOUNT:user/NAME`,
     /// which trusts of roles name.
     fn user_name(&self) -> Cow<'_, str>;
+
+    /// The session policy that restricts the holder. For claims of temporary keys that something else issued (a
+    /// resolver for [`ByShape::other`](crate::ByShape::other)); a long-lived key has none.
+    fn session_policy(&self) -> Option<Cow<'_, str>> {
+        None
+    }
 }
 
 impl KeyHolder for &'static str {
@@ -43,7 +51,7 @@ impl KeyHolder for Arc<str> {
 }
 
 /// A verified caller of a signed action.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StsCaller {
     kind: CallerKind,
     /// Of the user, or of the session of a role.
@@ -51,6 +59,7 @@ pub struct StsCaller {
     /// Of the user or role.
     principal: String,
     user_id: String,
+    policy: Option<String>,
     session: Option<Session>,
 }
 
@@ -64,11 +73,29 @@ pub enum CallerKind {
     UserSession,
     /// A session of a role.
     RoleSession,
+    /// A temporary key that this service did not issue, of a user. Whether a role is behind it is not known, so it
+    /// is treated as one of a role: no GetSessionToken, and what it assumes lasts an hour at most.
+    ForeignSession,
+}
+
+/// Leaves the policy out, which is the caller's own.
+impl fmt::Debug for StsCaller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StsCaller")
+            .field("kind", &self.kind)
+            .field("arn", &self.arn)
+            .field("is_restricted", &self.is_restricted())
+            .finish_non_exhaustive()
+    }
 }
 
 impl StsCaller {
     /// `None` if the holder's name, or what the session says of itself, makes no ARN.
-    pub(super) fn new<C: KeyHolder>(principal: &Principal<C>, account: &Account) -> Option<Self> {
+    pub(super) fn new<C: KeyHolder>(
+        principal: &Principal<C>,
+        key_kind: KeyKind,
+        account: &Account,
+    ) -> Option<Self> {
         match principal {
             Principal::Static(holder) => {
                 let name = holder.user_name();
@@ -77,7 +104,12 @@ impl StsCaller {
                 }
                 let arn = account.user_arn(&name);
                 let user_id = unique_id("AIDA", &arn);
-                Some(Self { kind: CallerKind::User, principal: arn.clone(), arn, user_id, session: None })
+                let kind = match key_kind {
+                    KeyKind::Static => CallerKind::User,
+                    _ => CallerKind::ForeignSession,
+                };
+                let policy = holder.session_policy().map(Cow::into_owned);
+                Some(Self { kind, principal: arn.clone(), arn, user_id, policy, session: None })
             }
             Principal::Session(session) => {
                 let claims = session.claims();
@@ -92,7 +124,8 @@ impl StsCaller {
                     }
                     _ => return None,
                 };
-                Some(Self { kind, arn, principal, user_id, session: Some(session.clone()) })
+                let policy = claims.policy().map(str::to_owned);
+                Some(Self { kind, arn, principal, user_id, policy, session: Some(session.clone()) })
             }
         }
     }
@@ -119,7 +152,7 @@ impl StsCaller {
 
     /// The session policy that restricts the caller.
     pub fn policy(&self) -> Option<&str> {
-        self.claims().and_then(SessionClaims::policy)
+        self.policy.as_deref()
     }
 
     /// The source identity that the caller's session has.
@@ -128,12 +161,12 @@ impl StsCaller {
     }
 
     pub(super) fn is_restricted(&self) -> bool {
-        self.claims().is_some_and(SessionClaims::restricted)
+        self.policy.is_some()
     }
 
     /// Assuming a role from a session of a role is chaining; from a user's session it is not.
     pub(super) fn is_chaining(&self) -> bool {
-        self.kind == CallerKind::RoleSession
+        matches!(self.kind, CallerKind::RoleSession | CallerKind::ForeignSession)
     }
 
     /// What a session that this caller begins inherits.

@@ -117,12 +117,13 @@ impl StsError {
     /// The text for the client. Of what the client sent it repeats ARNs at most.
     pub fn message(&self) -> Cow<'_, str> {
         match self {
-            Self::Missing(name) => {
-                format!("1 validation error detected: '{name}' failed to satisfy constraint: Member must not be null")
-                    .into()
-            }
+            Self::Missing(name) => format!(
+                "1 validation error detected: '{name}' failed to satisfy constraint: Member must not be null"
+            )
+            .into(),
             Self::Invalid { parameter, rule } => {
-                format!("1 validation error detected: '{parameter}' failed to satisfy constraint: {rule}").into()
+                format!("1 validation error detected: '{parameter}' failed to satisfy constraint: {rule}")
+                    .into()
             }
             Self::Parameters(message) | Self::Tags(message) => Cow::Borrowed(message),
             Self::Denied { message, .. } => Cow::Borrowed(message),
@@ -134,7 +135,9 @@ impl StsError {
         const VALIDATION: (&str, u16, &str) = ("ValidationError", 400, "");
         match self {
             Self::Method => ("InvalidAction", 405, "The method is neither GET nor POST"),
-            Self::TooLarge => ("RequestEntityTooLarge", 413, "The request is larger than this service accepts"),
+            Self::TooLarge => {
+                ("RequestEntityTooLarge", 413, "The request is larger than this service accepts")
+            }
             Self::Body => ("ValidationError", 400, "The body could not be read to its end"),
             Self::MissingAction => ("MissingAction", 400, "The request must contain the parameter Action"),
             Self::InvalidAction => {
@@ -155,9 +158,11 @@ impl StsError {
                 "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
             ),
             Self::MalformedPolicy => ("MalformedPolicyDocument", 400, "The policy is not a JSON object"),
-            Self::PackedPolicyTooLarge => {
-                ("PackedPolicyTooLarge", 400, "Packed policy consumes more than 100% of the space of a session token")
-            }
+            Self::PackedPolicyTooLarge => (
+                "PackedPolicyTooLarge",
+                400,
+                "Packed policy consumes more than 100% of the space of a session token",
+            ),
             Self::Identity(fault) => fault.row(),
             Self::Denied { .. } => ("AccessDenied", 403, ""),
             Self::Unavailable => ("ServiceUnavailable", 503, "Please try again later"),
@@ -181,7 +186,9 @@ impl StsError {
 impl IdentityFault {
     fn row(self) -> (&'static str, u16, &'static str) {
         match self {
-            Self::Issuer => ("InvalidIdentityToken", 400, "The issuer of the token is not known to this service"),
+            Self::Issuer => {
+                ("InvalidIdentityToken", 400, "The issuer of the token is not known to this service")
+            }
             Self::Audience => ("InvalidIdentityToken", 400, "Incorrect token audience"),
             Self::Expired => (
                 "ExpiredTokenException",

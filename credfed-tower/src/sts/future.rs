@@ -29,6 +29,7 @@ pub struct StsFuture<B> {
 }
 
 #[pin_project(project = StageProjection)]
+#[allow(clippy::large_enum_variant, reason = "what is read lives about as long as the request")]
 enum Stage<B> {
     Read {
         parts: Option<Parts>,

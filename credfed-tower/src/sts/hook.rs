@@ -115,11 +115,17 @@ impl AssumeHook for DefaultRules {
 
 /// [`AssumeHook`], erased.
 pub(super) trait DynAssumeHook: Send + Sync {
-    fn decide<'a>(&'a self, request: &'a AssumeRequest<'a>) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
+    fn decide<'a>(
+        &'a self,
+        request: &'a AssumeRequest<'a>,
+    ) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
 }
 
 impl<T: AssumeHook> DynAssumeHook for T {
-    fn decide<'a>(&'a self, request: &'a AssumeRequest<'a>) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>> {
+    fn decide<'a>(
+        &'a self,
+        request: &'a AssumeRequest<'a>,
+    ) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>> {
         Box::pin(AssumeHook::decide(self, request))
     }
 }

@@ -85,7 +85,9 @@ impl Finding {
     /// What it means and what to do, in a sentence.
     pub fn advice(&self) -> &'static str {
         match self.rule {
-            Rule::NoAudience => "a web identity trust names no audience: tokens made for others would be accepted",
+            Rule::NoAudience => {
+                "a web identity trust names no audience: tokens made for others would be accepted"
+            }
             Rule::SharedIssuerWithoutSubject => {
                 "its issuer serves many tenants, and neither a subject nor an immutable claim tells them apart"
             }
@@ -96,14 +98,18 @@ impl Finding {
             Rule::PatternTooLong => "a glob is longer than 512 bytes and matches nothing",
             Rule::Everybody => "it trusts every principal without an external id: name the principals",
             Rule::NoPrincipal => "a trust in principals names none of them and admits nobody",
-            Rule::ImpossibleExternalId => "an external id is not 2 to 1224 of [\\w+=,.@:/-]: no caller can send it",
+            Rule::ImpossibleExternalId => {
+                "an external id is not 2 to 1224 of [\\w+=,.@:/-]: no caller can send it"
+            }
             Rule::DuplicateName => "another role has the same name: their sessions would have the same ARN",
             Rule::UnknownIssuer => "it trusts an issuer that this service does not: nobody is admitted",
             Rule::AnySubject => "every subject of its issuer may assume it: name the subjects",
             Rule::SharedAudience => {
                 "it trusts two issuers with the same audience: give each issuer an audience of its own"
             }
-            Rule::LongSession => "its sessions last longer than four hours and end only on time or by revocation",
+            Rule::LongSession => {
+                "its sessions last longer than four hours and end only on time or by revocation"
+            }
             Rule::NoTrust => "it trusts nobody",
         }
     }

@@ -66,7 +66,8 @@ impl<'a> Parameters<'a> {
 
     /// The action, if the version is the one that is served.
     pub(super) fn action(&mut self) -> Result<Cow<'a, str>, StsError> {
-        let action = self.take("Action").filter(|action| !action.is_empty()).ok_or(StsError::MissingAction)?;
+        let action =
+            self.take("Action").filter(|action| !action.is_empty()).ok_or(StsError::MissingAction)?;
         match self.take("Version") {
             Some(version) if version == VERSION => Ok(action),
             _ => Err(StsError::InvalidAction),
@@ -91,18 +92,14 @@ impl<'a> Parameters<'a> {
     /// What carries a signature in a query is not the action's.
     pub(super) fn drop_signature(&mut self) {
         if self.in_query {
-            self.values.retain(|name, _| !name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-")));
+            self.values
+                .retain(|name, _| !name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-")));
         }
     }
 
     /// Nothing may be left.
     pub(super) fn finish(self) -> Result<(), StsError> {
         if self.values.is_empty() { Ok(()) } else { Err(StsError::UnknownParameter) }
-    }
-
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.values.len()
     }
 }
 

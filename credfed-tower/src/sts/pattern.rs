@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn the_work_is_bounded() {
         let glob = Pattern::glob("*a".repeat(LONGEST_GLOB / 2));
-        assert!(!glob.matches(&"a".repeat(LONGEST_TEXT - 1).replace("aaaa", "aaab")));
+        assert!(!glob.matches(&("a".repeat(LONGEST_TEXT - 1) + "b")));
         assert!(!glob.matches(&"a".repeat(LONGEST_TEXT + 1)), "longer texts match no glob");
         assert!(!Pattern::glob("*".repeat(LONGEST_GLOB + 1)).matches("a"), "longer globs match nothing");
     }

@@ -58,7 +58,10 @@ impl Role {
         let last = name.rsplit('/').next().unwrap_or_default();
         let fits = name.len() <= 512 && last.len() <= 64;
         if !fits || !name.split('/').all(|part| !part.is_empty() && is_name(part)) {
-            return Err(InvalidName { what: "role name", rule: "1 to 64 of [\\w+=,.@-], perhaps with a path" });
+            return Err(InvalidName {
+                what: "role name",
+                rule: "1 to 64 of [\\w+=,.@-], perhaps with a path",
+            });
         }
         let arn = account.role_arn(name);
         Ok(Self {
@@ -149,10 +152,7 @@ impl Role {
 ///   where roles are written, so that somebody learns of it.
 pub trait Roles: Send + Sync + 'static {
     /// Finds the role with this ARN, byte for byte.
-    fn find(
-        &self,
-        arn: &str,
-    ) -> impl Future<Output = Result<Option<Arc<Role>>, RolesUnavailable>> + Send;
+    fn find(&self, arn: &str) -> impl Future<Output = Result<Option<Arc<Role>>, RolesUnavailable>> + Send;
 }
 
 /// Roles cannot be looked up now; the caller may try again.
@@ -196,10 +196,7 @@ impl RoleTable {
     ///
     /// # Errors
     /// [`RefusedRoles`] with all that was found.
-    pub fn new(
-        roles: impl IntoIterator<Item = Role>,
-        issuers: &IssuerFacts,
-    ) -> Result<Self, RefusedRoles> {
+    pub fn new(roles: impl IntoIterator<Item = Role>, issuers: &IssuerFacts) -> Result<Self, RefusedRoles> {
         let roles: Vec<Role> = roles.into_iter().collect();
         let findings = lint(&roles, issuers);
         if findings.iter().any(|finding| finding.severity() == Severity::Error) {
@@ -221,10 +218,7 @@ impl RoleTable {
 }
 
 impl Roles for RoleTable {
-    fn find(
-        &self,
-        arn: &str,
-    ) -> impl Future<Output = Result<Option<Arc<Role>>, RolesUnavailable>> + Send {
+    fn find(&self, arn: &str) -> impl Future<Output = Result<Option<Arc<Role>>, RolesUnavailable>> + Send {
         ready(Ok(self.roles.get(arn).cloned()))
     }
 }

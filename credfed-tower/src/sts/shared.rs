@@ -51,13 +51,16 @@ const fn known(start: &'static str, subject: Option<(&'static str, char)>) -> Sh
 
 impl SharedIssuer {
     /// Whether every subject that begins like this is of one tenant; unknown grammars are not judged.
-    pub(super) fn fixes_the_tenant(&self, fixed_start: &str, is_glob: bool) -> bool {
-        match self.subject {
-            Some((before, end)) if is_glob => {
-                let tenant = fixed_start.strip_prefix(before).unwrap_or_default();
-                tenant.find(end).is_some_and(|at| at > 0)
+    pub(super) fn fixes_the_tenant(&self, fixed_start: &str) -> bool {
+        let Some((before, end)) = self.subject else { return true };
+        match fixed_start.strip_prefix(before) {
+            Some(tenant) => tenant.find(end).is_some_and(|at| at > 0),
+            None if before.starts_with(fixed_start) => false,
+            // The tenant chose another grammar of its own: `name:value:` at the least.
+            None => {
+                let mut parts = fixed_start.split(':').skip(1);
+                parts.next().is_some_and(|value| !value.is_empty()) && parts.next().is_some()
             }
-            _ => true,
         }
     }
 }
@@ -93,7 +96,9 @@ mod tests {
         ] {
             assert!(shared_issuer(issuer).is_some(), "{issuer}");
         }
-        for issuer in ["https://gitlab.example.org", "https://gitlab.com.example.org", "https://sts.example.org"] {
+        for issuer in
+            ["https://gitlab.example.org", "https://gitlab.com.example.org", "https://sts.example.org"]
+        {
             assert!(shared_issuer(issuer).is_none(), "{issuer}");
         }
     }
@@ -102,11 +107,11 @@ mod tests {
     fn a_glob_over_subjects_has_to_fix_the_tenant() {
         let github = shared_issuer("https://token.actions.githubusercontent.com").unwrap();
         for (start, fixed) in [("repo:octo-org/", true), ("repo:octo-org/s", true), ("repo:octo", false)] {
-            assert_eq!(github.fixes_the_tenant(start, true), fixed, "{start}");
+            assert_eq!(github.fixes_the_tenant(start), fixed, "{start}");
         }
-        for start in ["", "re", "repo:", "repo:/", "octo-org/"] {
-            assert!(!github.fixes_the_tenant(start, true), "{start}");
+        assert!(github.fixes_the_tenant("repository_owner_id:1234:"));
+        for start in ["", "re", "repo:", "repo:/", "octo-org/", "repository_owner_id:12", "ref::"] {
+            assert!(!github.fixes_the_tenant(start), "{start}");
         }
-        assert!(github.fixes_the_tenant("repo:octo-org/site:ref:refs/heads/main", false));
     }
 }

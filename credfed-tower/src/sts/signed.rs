@@ -131,7 +131,7 @@ where
 {
     let body = collect(body).await?;
     let caller = parts.extensions.get::<Caller<Principal<C>>>().ok_or(StsError::Internal)?;
-    let who = StsCaller::new(caller.claims(), &sts.account).ok_or_else(|| {
+    let who = StsCaller::new(caller.claims(), caller.key_kind(), &sts.account).ok_or_else(|| {
         tracing::error!(target: "credfed::sts", key = caller.access_key_id(), "the caller's name makes no arn");
         StsError::Internal
     })?;

@@ -51,7 +51,9 @@ pub(super) fn joined(
         check(&key, &value)?;
         let same = folded(&key);
         if !keys.insert(same.clone()) {
-            return Err(StsError::Tags("A tag key is inherited, or occurs more than once; case does not matter"));
+            return Err(StsError::Tags(
+                "A tag key is inherited, or occurs more than once; case does not matter",
+            ));
         }
         let transitive = marked.remove(&same);
         tags.push(Tag { key, value, transitive });
@@ -96,6 +98,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::type_complexity, reason = "a table")]
     fn tags_that_break_a_rule_are_refused() {
         let table: [(&str, Vec<(String, String)>, Vec<&str>, Vec<Tag>); 10] = [
             ("the same key", vec![pair("team", "a"), pair("team", "b")], vec![], vec![]),
@@ -120,7 +123,11 @@ mod tests {
 
     #[test]
     fn what_was_inherited_stays_transitive_and_what_was_passed_is_marked() {
-        let tags = joined(vec![pair("project", "p"), pair("Zone", "z")], vec!["zone".into()], vec![inherited("team")]);
+        let tags = joined(
+            vec![pair("project", "p"), pair("Zone", "z")],
+            vec!["zone".into()],
+            vec![inherited("team")],
+        );
         let tags: Vec<_> = tags.unwrap().into_iter().map(|tag| (tag.key, tag.transitive)).collect();
         assert_eq!(tags, [("team".into(), true), ("project".into(), false), ("Zone".into(), true)]);
     }

@@ -163,17 +163,20 @@ impl WebIdentityTrust {
 
     /// Whether a condition tells the tenants of a shared issuer apart.
     pub(super) fn names_a_tenant(&self) -> bool {
-        !self.subjects.is_empty() || self.claims.iter().any(|claim| claim.immutable)
+        let by_subject = !self.subjects.is_empty() && !self.subjects.iter().any(Pattern::is_bare);
+        by_subject || self.claims.iter().any(|claim| claim.immutable)
     }
 
-    /// Whether a subject pattern matches subjects of several tenants, as far as the issuer's grammar is known, and no
-    /// immutable claim tells them apart.
+    /// Whether a glob matches subjects of several tenants of a shared issuer, as far as the issuer's grammar is known,
+    /// and no immutable claim tells them apart.
     pub(super) fn spans_tenants(&self) -> bool {
-        let Some(issuer) = super::shared::shared_issuer(&self.issuer) else { return false };
+        let known = super::shared::shared_issuer(&self.issuer);
+        let spans = |subject: &Pattern| {
+            let start = subject.fixed_start();
+            start.is_empty() || known.is_some_and(|issuer| !issuer.fixes_the_tenant(start))
+        };
         !self.claims.iter().any(|claim| claim.immutable)
-            && self.subjects.iter().any(|subject| {
-                !issuer.fixes_the_tenant(subject.fixed_start(), subject.is_glob())
-            })
+            && self.subjects.iter().any(|subject| subject.is_glob() && spans(subject))
     }
 
     /// All patterns of subjects and claims.
@@ -271,8 +274,7 @@ impl PrincipalTrust {
     pub(super) fn admits(&self, caller: &StsCaller, external_id: Option<&Secret>) -> bool {
         let bare = !self.knobs.bare_wildcard && self.principals.iter().any(Pattern::is_bare);
         let unnamed = self.everybody && self.external_ids.is_empty() && !self.knobs.everybody;
-        let is_named =
-            self.principals.iter().any(|pattern| caller.arns().any(|arn| pattern.matches(arn)));
+        let is_named = self.principals.iter().any(|pattern| caller.arns().any(|arn| pattern.matches(arn)));
         let is_expected = self.external_ids.is_empty()
             || external_id.is_some_and(|given| {
                 // All of them are compared, whichever fits.

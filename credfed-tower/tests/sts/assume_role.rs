@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use credfed_core::session::SessionKind;
 use credfed_tower::sts::{
-    AssumeHook, AssumeRequest, CallerKind, Denial, Pattern, PrincipalTrust, Role, StsError, Trust, Verdict, danger,
+    AssumeHook, AssumeRequest, CallerKind, Denial, Pattern, PrincipalTrust, Role, StsError, Trust, Verdict,
+    danger,
 };
 
 use crate::support::{Signer, run};
@@ -54,7 +55,11 @@ fn who_is_trusted_is_told_by_arn() {
             ("another account", trusts("arn:aws:iam::210987654321:user/alice"), 403),
             ("a role of that name", trusts("arn:aws:iam::123456789012:role/alice"), 403),
             ("nobody", Trust::principals(), 403),
-            ("everybody, by the knob", Trust::principals().everybody().danger(danger::Knobs::new().everybody()), 200),
+            (
+                "everybody, by the knob",
+                Trust::principals().everybody().danger(danger::Knobs::new().everybody()),
+                200,
+            ),
         ];
         for (case, trust, status) in table {
             let answer = World::new([role("r").trust(trust)]).assume(&alice(), "r", &[]).await;
@@ -279,13 +284,21 @@ fn lists_of_tags_are_read_strictly() {
     run(async {
         let world = World::new([role("r").trust(trust().allow_tags())]);
         let table: [(&str, Vec<(&str, &str)>, u16); 8] = [
-            ("empty lists, as SDKs write them", vec![("Tags", ""), ("TransitiveTagKeys", ""), ("PolicyArns", "")], 200),
+            (
+                "empty lists, as SDKs write them",
+                vec![("Tags", ""), ("TransitiveTagKeys", ""), ("PolicyArns", "")],
+                200,
+            ),
             ("a gap", vec![("Tags.member.2.Key", "a"), ("Tags.member.2.Value", "b")], 400),
             ("a leading zero", vec![("Tags.member.01.Key", "a"), ("Tags.member.01.Value", "b")], 400),
             ("no value", vec![("Tags.member.1.Key", "a")], 400),
             ("no key", vec![("Tags.member.1.Value", "a")], 400),
             ("a scalar", vec![("Tags", "a=b")], 400),
-            ("managed policies", vec![("PolicyArns.member.1.arn", "arn:aws:iam::aws:policy/ReadOnlyAccess")], 400),
+            (
+                "managed policies",
+                vec![("PolicyArns.member.1.arn", "arn:aws:iam::aws:policy/ReadOnlyAccess")],
+                400,
+            ),
             ("an unknown restriction", vec![("MaxRequests", "1")], 400),
         ];
         for (case, more, status) in table {
@@ -404,7 +417,9 @@ fn names_are_checked_before_anything_is_looked_up() {
                 .await;
             assert_eq!(answer.verdict(), (400, "ValidationError"), "{name:?}");
         }
-        for arn in ["", "short", "arn:aws:iam::123456789012:role/r\u{0}", &format!("arn:{}", "a".repeat(2048))] {
+        for arn in
+            ["", "short", "arn:aws:iam::123456789012:role/r\u{0}", &format!("arn:{}", "a".repeat(2048))]
+        {
             let answer = world
                 .signed(
                     &alice(),

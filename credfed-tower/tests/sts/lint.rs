@@ -11,7 +11,9 @@ use credfed_tower::sts::{
 };
 
 use crate::support::run;
-use crate::world::{ALICE, AUDIENCE, GITHUB, ISSUER, World, account, alice, claims, role, signed_token, token, trusted};
+use crate::world::{
+    ALICE, AUDIENCE, GITHUB, ISSUER, World, account, alice, claims, role, signed_token, token, trusted,
+};
 
 fn facts() -> IssuerFacts {
     IssuerFacts::of(&trusted()).issuer("https://shared.example.org", true)
@@ -30,7 +32,11 @@ fn each_kind_of_dangerous_trust_is_found() {
     let loose = Knobs::new().whole_shared_issuer().bare_wildcard().everybody();
     let table: Vec<(&str, Role, Vec<(Severity, Rule)>)> = vec![
         ("sound", role("r").trust(ours()), vec![]),
-        ("no audience", role("r").trust(Trust::web_identity(ISSUER).subject("a")), vec![(Error, Rule::NoAudience)]),
+        (
+            "no audience",
+            role("r").trust(Trust::web_identity(ISSUER).subject("a")),
+            vec![(Error, Rule::NoAudience)],
+        ),
         (
             "no audience, whatever the knobs",
             role("r").trust(Trust::web_identity(ISSUER).subject("a").danger(loose)),
@@ -49,9 +55,21 @@ fn each_kind_of_dangerous_trust_is_found() {
             vec![(Error, Rule::SharedIssuerWithoutSubject)],
         ),
         ("shared, a number", role("r").trust(github().claim("repository_id", ["12"])), vec![]),
-        ("shared, an immutable claim of one's own", role("r").trust(github().immutable_claim("x_id", "12")), vec![]),
-        ("shared, a subject", role("r").trust(github().subject("repo:octo-org/site:ref:refs/heads/main")), vec![]),
-        ("shared, a tenant's glob", role("r").trust(github().subject(Pattern::glob("repo:octo-org/*"))), vec![]),
+        (
+            "shared, an immutable claim of one's own",
+            role("r").trust(github().immutable_claim("x_id", "12")),
+            vec![],
+        ),
+        (
+            "shared, a subject",
+            role("r").trust(github().subject("repo:octo-org/site:ref:refs/heads/main")),
+            vec![],
+        ),
+        (
+            "shared, a tenant's glob",
+            role("r").trust(github().subject(Pattern::glob("repo:octo-org/*"))),
+            vec![],
+        ),
         (
             "shared, a glob over tenants",
             role("r").trust(github().subject(Pattern::glob("repo:octo-org*"))),
@@ -66,6 +84,29 @@ fn each_kind_of_dangerous_trust_is_found() {
             "shared by configuration",
             role("r").trust(Trust::web_identity("https://shared.example.org").audience(AUDIENCE)),
             vec![(Error, Rule::SharedIssuerWithoutSubject)],
+        ),
+        (
+            "shared by configuration, a glob over all tenants",
+            role("r").trust(
+                Trust::web_identity("https://shared.example.org")
+                    .audience(AUDIENCE)
+                    .subject(Pattern::glob("*:main")),
+            ),
+            vec![(Error, Rule::SubjectOfManyTenants)],
+        ),
+        (
+            "a bare subject, loosened, names no tenant",
+            role("r").trust(
+                Trust::web_identity("https://shared.example.org")
+                    .audience(AUDIENCE)
+                    .subject(Pattern::glob("*"))
+                    .danger(Knobs::new().bare_wildcard()),
+            ),
+            vec![
+                (Warning, Rule::BareWildcard),
+                (Error, Rule::SharedIssuerWithoutSubject),
+                (Error, Rule::SubjectOfManyTenants),
+            ],
         ),
         (
             "loosened",
@@ -190,7 +231,11 @@ fn dangerous_trust_that_nobody_linted_admits_nobody() {
             ("bare", role("bare").trust(github().subject(Pattern::glob("*"))), 403),
             ("ours", role("ours").trust(ours()), 200),
             ("ours-bare", role("ours-bare").trust(ours().subject(Pattern::glob("*"))), 403),
-            ("ours-loose", role("ours-loose").trust(ours().subject(Pattern::glob("*")).danger(knobs().bare_wildcard())), 200),
+            (
+                "ours-loose",
+                role("ours-loose").trust(ours().subject(Pattern::glob("*")).danger(knobs().bare_wildcard())),
+                200,
+            ),
         ];
         let roles = Unlinted(table.iter().map(|(_, role, _)| role.clone()).collect());
         let world = World::with([], |sts| sts.roles(roles));

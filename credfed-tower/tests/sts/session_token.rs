@@ -1,17 +1,20 @@
 //! GetSessionToken and GetCallerIdentity.
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sigv4::http_request::SignableBody;
 use bytes::Bytes;
 use credfed_core::session::SessionKind;
-use credfed_sigv4_verify::Reason;
-use credfed_tower::sts::{Denial, StsError, Trust};
+use credfed_sigv4_verify::{KeyKind, Reason, ResolvedKey};
+use credfed_tower::sts::{Denial, IssuerFacts, KeyHolder, RoleTable, StsError, StsService, Trust};
+use credfed_tower::{ByShape, KeyRequest, Resolved, keys_fn};
 use http::Request;
 use http_body_util::Full;
 
-use crate::support::{Signer, noon, origin_form, run};
-use crate::world::{ALICE, World, alice, role};
+use crate::support::{Signer, noon, origin_form, run, secret};
+use crate::world::{ALICE, World, account, alice, role};
 
 fn world() -> World {
     World::new([role("r").trust(Trust::principals().principal(ALICE))])
@@ -39,7 +42,10 @@ fn a_long_lived_key_gets_a_session_of_its_user() {
         let answer = world.act(&alice(), "GetSessionToken", &[]).await;
         assert_eq!(answer.root, "GetSessionTokenResponse");
         let session = world.opened(&answer);
-        assert_eq!((session.kind(), session.principal(), session.role()), (SessionKind::SessionToken, ALICE, None));
+        assert_eq!(
+            (session.kind(), session.principal(), session.role()),
+            (SessionKind::SessionToken, ALICE, None)
+        );
         let users = world.act(&alice(), "GetCallerIdentity", &[]).await;
         let sessions = world.act(&answer.signer(), "GetCallerIdentity", &[]).await;
         for name in ["Arn", "UserId", "Account"] {
@@ -144,6 +150,52 @@ fn a_body_that_was_not_signed_is_refused() {
         let mut request = origin_form(alice().sign(signed, SignableBody::Bytes(bytes)));
         *request.body_mut() = Full::new(Bytes::from_static(b"Action=GetSessionToken&Version=2011-06-15"));
         assert_eq!(world.send(request).await.verdict(), (403, "SignatureDoesNotMatch"));
+    });
+}
+
+/// What something else knows of a temporary key.
+#[derive(Clone)]
+struct Guest {
+    policy: Option<&'static str>,
+}
+
+impl KeyHolder for Guest {
+    fn user_name(&self) -> Cow<'_, str> {
+        "alice".into()
+    }
+
+    fn session_policy(&self) -> Option<Cow<'_, str>> {
+        self.policy.map(Cow::Borrowed)
+    }
+}
+
+#[test]
+fn a_temporary_key_that_something_else_issued_is_no_long_lived_one() {
+    run(async {
+        let other = |request: KeyRequest<'_>| {
+            let policy = (request.session_token == Some("restricted")).then_some("{}");
+            let key = ResolvedKey::new(secret(), KeyKind::Temporary, 0);
+            Ok(Resolved::new(key, Guest { policy }))
+        };
+        let world = world();
+        let long = role("long").trust(Trust::principals().principal(ALICE));
+        let long = long.max_session(Duration::from_secs(43_200)).unwrap();
+        let roles = RoleTable::new([long], &IssuerFacts::new()).unwrap();
+        let keys = ByShape::<Guest>::new().other(keys_fn(other));
+        let builder = StsService::builder(account(), world.sessions.clone(), keys);
+        let sts = builder.roles(roles).clock(Arc::new(world.clock.clone())).build().unwrap();
+        let world = World { sts, ..world };
+        let guest =
+            |token: &str| Signer { access_key: "GUESTKEY".into(), token: Some(token.into()), ..alice() };
+        let who = world.act(&guest("free"), "GetCallerIdentity", &[]).await;
+        assert_eq!((who.verdict(), who.text("Arn")), ((200, "none"), ALICE));
+        let renewed = world.act(&guest("free"), "GetSessionToken", &[]).await;
+        assert_eq!(renewed.message(), "Cannot call GetSessionToken with session credentials");
+        assert_eq!(world.assume(&guest("free"), "long", &[]).await.lifetime(), 3600);
+        let longer = world.assume(&guest("free"), "long", &[("DurationSeconds", "3601")]).await;
+        assert_eq!(longer.verdict(), (400, "ValidationError"));
+        let restricted = world.assume(&guest("restricted"), "long", &[]).await;
+        assert_eq!(restricted.verdict(), (403, "AccessDenied"));
     });
 }
 

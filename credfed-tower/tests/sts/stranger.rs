@@ -7,7 +7,8 @@ use aws_sdk_sts::Client;
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::timeout::TimeoutConfig;
 use aws_sdk_sts::config::{
-    BehaviorVersion, Credentials, HttpClient, IdentityCache, Region, RuntimeComponents, StalledStreamProtectionConfig,
+    BehaviorVersion, Credentials, HttpClient, IdentityCache, Region, RuntimeComponents,
+    StalledStreamProtectionConfig,
 };
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::RequestId;
@@ -124,7 +125,7 @@ fn the_sdk_turns_a_web_identity_into_a_session_and_uses_it() {
         assert_eq!(answer.subject_from_web_identity_token(), Some(SUBJECT));
         assert_eq!((answer.audience(), answer.provider()), (Some(AUDIENCE), Some(ISSUER)));
         assert!(answer.session_token_utilization().is_some_and(|share| (1..=100).contains(&share)));
-        let length = answer.credentials().map(|keys| keys.session_token().len() as i32);
+        let length = answer.credentials().map(|keys| i32::try_from(keys.session_token().len()).unwrap());
         assert_eq!(answer.session_token_size(), length);
         let user = answer.assumed_role_user().unwrap();
         assert_eq!(user.arn(), "arn:aws:sts::123456789012:assumed-role/r/ci-run");
@@ -158,7 +159,10 @@ fn the_sdk_assumes_a_role_with_tags_and_source_identity() {
         assert_eq!(answer.source_identity(), Some("alice.s"));
         assert_eq!(SystemTime::try_from(*answer.credentials().unwrap().expiration()).unwrap(), after(3600));
         let session = client(address, Some(alice())).get_session_token().send().await.unwrap();
-        assert_eq!(SystemTime::try_from(*session.credentials().unwrap().expiration()).unwrap(), after(43_200));
+        assert_eq!(
+            SystemTime::try_from(*session.credentials().unwrap().expiration()).unwrap(),
+            after(43_200)
+        );
     });
 }
 

@@ -140,12 +140,9 @@ fn every_audience_of_the_token_is_one_that_the_trust_names() {
         let only = || role("r").trust(trust());
         let among = || role("r").trust(trust().audience_among_others());
         let both = || role("r").trust(trust().audience("sts.other.org"));
-        let prefix = || {
-            role("r").trust(Trust::web_identity(ISSUER).audience("sts.example").subject(SUBJECT))
-        };
-        let case = || {
-            role("r").trust(Trust::web_identity(ISSUER).audience("STS.example.org").subject(SUBJECT))
-        };
+        let prefix = || role("r").trust(Trust::web_identity(ISSUER).audience("sts.example").subject(SUBJECT));
+        let case =
+            || role("r").trust(Trust::web_identity(ISSUER).audience("STS.example.org").subject(SUBJECT));
         let wild = || role("r").trust(Trust::web_identity(ISSUER).audience("*").subject(SUBJECT));
         // The validator wants azp beside several audiences; the audience is a party that it knows.
         let two = || one().audience("sts.other.org").claim("azp", text(AUDIENCE)).unwrap();
@@ -250,9 +247,7 @@ fn a_shared_issuer_lets_the_named_tenant_in_and_no_other() {
 #[test]
 fn a_duration_out_of_range_is_an_error_and_never_cut() {
     run(async {
-        let hours = |hours: u64| {
-            reader().max_session(Duration::from_secs(hours * 3600)).unwrap()
-        };
+        let hours = |hours: u64| reader().max_session(Duration::from_secs(hours * 3600)).unwrap();
         let short = || reader().max_session(Duration::from_secs(1200)).unwrap();
         let table: [(Role, Option<&str>, Result<u64, &str>); 18] = [
             (hours(1), None, Ok(3600)),
@@ -382,7 +377,8 @@ fn a_source_identity_of_a_token_counts_where_issuer_and_trust_say_so() {
 fn what_a_token_says_is_data() {
     run(async {
         let odd = "${aws:PrincipalTag/x}<a>&\"'*:{{sub}}";
-        let world = World::new([role("r").trust(Trust::web_identity(ISSUER).audience(AUDIENCE).subject(odd))]);
+        let world =
+            World::new([role("r").trust(Trust::web_identity(ISSUER).audience(AUDIENCE).subject(odd))]);
         let token = token(AssertionClaims::new(odd, AUDIENCE)).await;
         let answer = world.web_identity("r", &token, &[]).await;
         assert_eq!(answer.text("SubjectFromWebIdentityToken"), odd);
@@ -404,7 +400,8 @@ fn without_an_issuer_nobody_is_believed() {
 fn the_session_policy_is_kept_in_the_token() {
     run(async {
         let world = World::new([reader()]);
-        let policy = "{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"s3:GetObject\",\"Resource\":\"*\"}]}";
+        let policy =
+            "{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"s3:GetObject\",\"Resource\":\"*\"}]}";
         let token = token(claims()).await;
         let answer = world.web_identity("reader", &token, &[("Policy", policy)]).await;
         let session = world.opened(&answer);

@@ -49,26 +49,86 @@ fn parameters_come_from_one_place_and_once() {
             ("posted query", request(Method::POST, &query, "", ""), (200, "none")),
             ("posted query of a form type", request(Method::POST, &query, FORM, ""), (200, "none")),
             ("query and form", request(Method::POST, &query, FORM, IDENTITY), (400, "ValidationError")),
-            ("version in the query", request(Method::POST, "/?Version=2011-06-15", FORM, "Action=GetCallerIdentity"), (400, "ValidationError")),
+            (
+                "version in the query",
+                request(Method::POST, "/?Version=2011-06-15", FORM, "Action=GetCallerIdentity"),
+                (400, "ValidationError"),
+            ),
             ("a body of GET", request(Method::GET, &query, FORM, "a=b"), (400, "ValidationError")),
             ("a form of GET", request(Method::GET, "/", FORM, IDENTITY), (400, "ValidationError")),
             ("json", request(Method::POST, "/", "application/json", IDENTITY), (400, "ValidationError")),
             ("no type", request(Method::POST, "/", "", IDENTITY), (400, "ValidationError")),
-            ("twice", request(Method::GET, &format!("{query}&Action=GetSessionToken"), "", ""), (400, "ValidationError")),
-            ("twice the same", request(Method::GET, &format!("{query}&Version=2011-06-15"), "", ""), (400, "ValidationError")),
-            ("twice, once escaped", request(Method::GET, &format!("{query}&%41ction=x"), "", ""), (400, "ValidationError")),
-            ("bad escape", request(Method::POST, "/", FORM, &format!("{IDENTITY}&a=%zz")), (400, "ValidationError")),
-            ("cut escape", request(Method::POST, "/", FORM, &format!("{IDENTITY}&a=%4")), (400, "ValidationError")),
-            ("no text", request(Method::POST, "/", FORM, &format!("{IDENTITY}&a=%ff")), (400, "ValidationError")),
-            ("too many", request(Method::POST, "/", FORM, &format!("{IDENTITY}{many}")), (400, "ValidationError")),
-            ("unknown", request(Method::POST, "/", FORM, &format!("{IDENTITY}&Verbose=1")), (400, "ValidationError")),
+            (
+                "twice",
+                request(Method::GET, &format!("{query}&Action=GetSessionToken"), "", ""),
+                (400, "ValidationError"),
+            ),
+            (
+                "twice the same",
+                request(Method::GET, &format!("{query}&Version=2011-06-15"), "", ""),
+                (400, "ValidationError"),
+            ),
+            (
+                "twice, once escaped",
+                request(Method::GET, &format!("{query}&%41ction=x"), "", ""),
+                (400, "ValidationError"),
+            ),
+            (
+                "bad escape",
+                request(Method::POST, "/", FORM, &format!("{IDENTITY}&a=%zz")),
+                (400, "ValidationError"),
+            ),
+            (
+                "cut escape",
+                request(Method::POST, "/", FORM, &format!("{IDENTITY}&a=%4")),
+                (400, "ValidationError"),
+            ),
+            (
+                "no text",
+                request(Method::POST, "/", FORM, &format!("{IDENTITY}&a=%ff")),
+                (400, "ValidationError"),
+            ),
+            (
+                "too many",
+                request(Method::POST, "/", FORM, &format!("{IDENTITY}{many}")),
+                (400, "ValidationError"),
+            ),
+            (
+                "unknown",
+                request(Method::POST, "/", FORM, &format!("{IDENTITY}&Verbose=1")),
+                (400, "ValidationError"),
+            ),
             ("nothing", request(Method::POST, "/", FORM, ""), (400, "MissingAction")),
-            ("empty action", request(Method::POST, "/", FORM, "Action=&Version=2011-06-15"), (400, "MissingAction")),
-            ("other case", request(Method::POST, "/", FORM, "action=GetCallerIdentity&Version=2011-06-15"), (400, "MissingAction")),
-            ("unknown action", request(Method::POST, "/", FORM, "Action=GetFederationToken&Version=2011-06-15"), (400, "InvalidAction")),
-            ("action in other case", request(Method::POST, "/", FORM, "Action=getcalleridentity&Version=2011-06-15"), (400, "InvalidAction")),
-            ("no version", request(Method::POST, "/", FORM, "Action=GetCallerIdentity"), (400, "InvalidAction")),
-            ("other version", request(Method::POST, "/", FORM, "Action=GetCallerIdentity&Version=2010-05-08"), (400, "InvalidAction")),
+            (
+                "empty action",
+                request(Method::POST, "/", FORM, "Action=&Version=2011-06-15"),
+                (400, "MissingAction"),
+            ),
+            (
+                "other case",
+                request(Method::POST, "/", FORM, "action=GetCallerIdentity&Version=2011-06-15"),
+                (400, "MissingAction"),
+            ),
+            (
+                "unknown action",
+                request(Method::POST, "/", FORM, "Action=GetFederationToken&Version=2011-06-15"),
+                (400, "InvalidAction"),
+            ),
+            (
+                "action in other case",
+                request(Method::POST, "/", FORM, "Action=getcalleridentity&Version=2011-06-15"),
+                (400, "InvalidAction"),
+            ),
+            (
+                "no version",
+                request(Method::POST, "/", FORM, "Action=GetCallerIdentity"),
+                (400, "InvalidAction"),
+            ),
+            (
+                "other version",
+                request(Method::POST, "/", FORM, "Action=GetCallerIdentity&Version=2010-05-08"),
+                (400, "InvalidAction"),
+            ),
             ("put", request(Method::PUT, &query, "", ""), (405, "InvalidAction")),
             ("delete", request(Method::DELETE, &query, "", ""), (405, "InvalidAction")),
         ];
@@ -98,7 +158,10 @@ fn a_web_identity_may_come_in_a_posted_query_as_object_store_sends_it() {
             assert_eq!(answer.verdict(), (200, "none"));
         }
         let signed = format!("/?{query}&X-Amz-Signature=00");
-        assert_eq!(world.send(request(Method::GET, &signed, "", "")).await.verdict(), (400, "ValidationError"));
+        assert_eq!(
+            world.send(request(Method::GET, &signed, "", "")).await.verdict(),
+            (400, "ValidationError")
+        );
     });
 }
 
@@ -109,7 +172,10 @@ impl Body for Unread {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         panic!("read although it was announced to be too long");
     }
 
@@ -125,7 +191,10 @@ impl Body for Endless {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'a'; 1000])))))
     }
 }
@@ -241,38 +310,38 @@ fn the_strict_parser_of_these_tests_is_one() {
 fn neither_tokens_nor_secrets_nor_queries_are_logged() {
     let captured = Captured::start();
     let secrets = run(async {
-            let world = world();
-            let token = token(claims()).await;
-            let answer = world.web_identity("r", &token, &[("Policy", "{\"canary\":1}")]).await;
-            let session = answer.signer();
-            let more = [("ExternalId", "canary-external-id")];
-            let assumed = world.assume(&alice(), "r", &more).await;
-            let query = encoded(&[
-                ("Action", "AssumeRoleWithWebIdentity"),
-                ("Version", "2011-06-15"),
-                ("RoleArn", &arn("absent")),
-                ("RoleSessionName", "canary-name"),
-                ("WebIdentityToken", &token),
-            ]);
-            world.send(request(Method::POST, &format!("/?{query}"), "", "")).await;
-            world.send(request(Method::POST, &format!("/?{query}&{query}"), "", "")).await;
-            world.act(&session, "GetSessionToken", &[]).await;
-            let signature = token.rsplit('.').next().unwrap().to_owned();
-            let secrets = vec![
-                signature,
-                secret().to_owned(),
-                answer.text("SecretAccessKey").to_owned(),
-                answer.text("SessionToken").to_owned(),
-                assumed.text("SecretAccessKey").to_owned(),
-                assumed.text("SessionToken").to_owned(),
-                "canary".into(),
-                "WebIdentityToken=".into(),
-            ];
-            let debug = format!("{:?} {:?}", world.sts, form(&[]).headers());
-            for secret in &secrets {
-                assert!(!debug.contains(secret.as_str()));
-            }
-            secrets
+        let world = world();
+        let token = token(claims()).await;
+        let answer = world.web_identity("r", &token, &[("Policy", "{\"canary\":1}")]).await;
+        let session = answer.signer();
+        let more = [("ExternalId", "canary-external-id")];
+        let assumed = world.assume(&alice(), "r", &more).await;
+        let query = encoded(&[
+            ("Action", "AssumeRoleWithWebIdentity"),
+            ("Version", "2011-06-15"),
+            ("RoleArn", &arn("absent")),
+            ("RoleSessionName", "canary-name"),
+            ("WebIdentityToken", &token),
+        ]);
+        world.send(request(Method::POST, &format!("/?{query}"), "", "")).await;
+        world.send(request(Method::POST, &format!("/?{query}&{query}"), "", "")).await;
+        world.act(&session, "GetSessionToken", &[]).await;
+        let signature = token.rsplit('.').next().unwrap().to_owned();
+        let secrets = vec![
+            signature,
+            secret().to_owned(),
+            answer.text("SecretAccessKey").to_owned(),
+            answer.text("SessionToken").to_owned(),
+            assumed.text("SecretAccessKey").to_owned(),
+            assumed.text("SessionToken").to_owned(),
+            "canary".into(),
+            "WebIdentityToken=".into(),
+        ];
+        let debug = format!("{:?} {:?}", world.sts, form(&[]).headers());
+        for secret in &secrets {
+            assert!(!debug.contains(secret.as_str()));
+        }
+        secrets
     });
     let log = captured.lines().join("\n");
     assert!(log.contains("session begins") && log.contains("refused"), "{log}");

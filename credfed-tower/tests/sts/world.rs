@@ -63,7 +63,10 @@ pub(crate) fn fresh_issuer(url: &str) -> Issuer {
 
 pub(crate) fn trusted() -> TrustedIssuers {
     let one = |url| {
-        TrustedIssuer::builder(url).audience(AUDIENCE).audience("sts.other.org").jwks(issuer(url).jwks(noon()))
+        TrustedIssuer::builder(url)
+            .audience(AUDIENCE)
+            .audience("sts.other.org")
+            .jwks(issuer(url).jwks(noon()))
     };
     TrustedIssuers::new([one(ISSUER).build().unwrap(), one(GITHUB).build().unwrap()]).unwrap()
 }
@@ -95,10 +98,8 @@ impl World {
         let ring = SharedKeyRing::new(KeyRing::generate(noon() - Duration::from_secs(60)).unwrap());
         let sessions = SealedSessions::new("https://sts.example.org", ring);
         let statics = StaticKeys::new().with_key(ACCESS_KEY, Secret::new(secret()), "alice");
-        let keys = ByShape::new()
-            .static_keys(statics)
-            .unwrap()
-            .sealed(SealedSessionResolver::new(sessions.clone()));
+        let keys =
+            ByShape::new().static_keys(statics).unwrap().sealed(SealedSessionResolver::new(sessions.clone()));
         let builder = StsService::builder(account(), sessions.clone(), keys)
             .issuers(trusted())
             .roles(roles)
@@ -281,7 +282,8 @@ pub(crate) fn leaves(xml: &str) -> (String, BTreeMap<String, String>) {
             Event::GeneralRef(reference) => match reference.resolve_char_ref().unwrap() {
                 Some(character) => text.push(character),
                 None => text.push_str(
-                    quick_xml::escape::resolve_predefined_entity(&reference.decode().unwrap()).expect("predefined"),
+                    quick_xml::escape::resolve_predefined_entity(&reference.decode().unwrap())
+                        .expect("predefined"),
                 ),
             },
             Event::End(_) => {
