@@ -148,11 +148,14 @@ impl Issuer {
         Bytes::from(document.to_string())
     }
 
-    /// The keys that are published at `now` (RFC 7517), JSON.
+    /// The keys that are published at `now` (RFC 7517), JSON. The one that signs comes first, since there are servers
+    /// that look at no other, whatever the token's `kid` (Ceph's STS).
     pub fn jwks(&self, now: SystemTime) -> Bytes {
         let keys = self.inner.keys.load();
-        let published = keys.iter().filter(|key| key.times.is_published(now));
-        let keys: Vec<Value> = published.map(|key| Value::Object(jwk(&key.public))).collect();
+        let signing = current(&keys, now).map(|key| key.public.kid());
+        let mut published: Vec<_> = keys.iter().filter(|key| key.times.is_published(now)).collect();
+        published.sort_by_key(|key| Some(key.public.kid()) != signing);
+        let keys: Vec<Value> = published.into_iter().map(|key| Value::Object(jwk(&key.public))).collect();
         Bytes::from(json!({ "keys": keys }).to_string())
     }
 

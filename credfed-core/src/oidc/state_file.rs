@@ -121,7 +121,7 @@ mod tests {
         time.run();
 
         assert_eq!(published(), 1);
-        state.rotate(key(), now(), EVERY * 2, EVERY).unwrap();
+        state.rotate(key(), now(), EVERY * 2, EVERY * 100).unwrap();
         file.write(&state).unwrap();
         time.advance(EVERY);
         assert_eq!(published(), 2);

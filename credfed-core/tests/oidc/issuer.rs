@@ -159,7 +159,7 @@ fn each_call_of_the_source_makes_a_new_assertion_and_its_identity_holds_all_of_i
 }
 
 #[test]
-fn a_key_is_published_first_signs_later_and_is_retired_after_the_longest_life() {
+fn a_key_is_published_first_signs_later_and_is_retired_after_the_longest_life_and_the_one_that_signs_comes_first() {
     let mut state = IssuerState::new(key(), now());
     let old = state.keys().next().unwrap().0.kid().to_owned();
     let next = key();
@@ -172,8 +172,8 @@ fn a_key_is_published_first_signs_later_and_is_retired_after_the_longest_life() 
         (NOW + 99, vec![&old], &old),
         (NOW + 100, vec![&old, &new], &old),
         (activate - 1, vec![&old, &new], &old),
-        (activate, vec![&old, &new], &new),
-        (activate + 899, vec![&old, &new], &new),
+        (activate, vec![&new, &old], &new),
+        (activate + 899, vec![&new, &old], &new),
         (activate + 900, vec![&new], &new),
         (activate + 1_000_000, vec![&new], &new),
     ] {
