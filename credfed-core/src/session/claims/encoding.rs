@@ -1,0 +1,302 @@
+//! The bytes in which a session token says what it says.
+//!
+//! # Encoding
+//! Numbers are big-endian. A head of 25 bytes, then fields in ascending order of their numbers, each once (tags: once
+//! per key), each with its length; nothing follows the last one.
+//! ```text
+//! head   kind(1) issued(8) expires(8) generation(8)      times in seconds since 1970
+//! field  number(1) length(2) bytes
+//!        1 principal   2 session name   3 subject   4 issuer   5 source identity   6 session policy
+//!        7 tag: transitive(1: 0 or 1) length of the key(2) key value; ascending by key without case
+//! ```
+//! The bytes are canonical: whatever decodes is what its claims encode to. A number that is not known here is
+//! refused, so a claim that restricts a session can be added and is never overlooked by an older replica.
+
+use std::cmp::Ordering;
+
+use super::{ClaimsError, LAST_SECOND, SessionKind, SessionTag};
+
+pub(super) const MOST_TAGS: usize = 50;
+
+/// The fields, by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Field {
+    Principal = 1,
+    SessionName = 2,
+    Subject = 3,
+    Issuer = 4,
+    SourceIdentity = 5,
+    Policy = 6,
+    Tag = 7,
+}
+
+impl Field {
+    fn of(number: u8) -> Option<Self> {
+        use Field::{Issuer, Policy, Principal, SessionName, SourceIdentity, Subject, Tag};
+        [Principal, SessionName, Subject, Issuer, SourceIdentity, Policy, Tag]
+            .into_iter()
+            .find(|field| *field as u8 == number)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Principal => "principal",
+            Self::SessionName => "session name",
+            Self::Subject => "subject",
+            Self::Issuer => "issuer",
+            Self::SourceIdentity => "source identity",
+            Self::Policy => "session policy",
+            Self::Tag => "tag",
+        }
+    }
+
+    /// In bytes. Names and identities as AWS and OpenID Connect bound them; a tag with its key.
+    fn limit(self) -> usize {
+        match self {
+            Self::Principal => 1024,
+            Self::SessionName | Self::SourceIdentity => 64,
+            Self::Subject | Self::Issuer => 255,
+            Self::Policy => 2048,
+            Self::Tag => 3 + KEY_LIMIT + VALUE_LIMIT,
+        }
+    }
+}
+
+/// 128 and 256 characters of up to four bytes.
+const KEY_LIMIT: usize = 512;
+const VALUE_LIMIT: usize = 1024;
+
+/// Where the parts lie in the encoding, all of them checked.
+#[derive(Clone, Copy)]
+pub(super) struct Layout {
+    pub(super) kind: SessionKind,
+    pub(super) issued: u64,
+    pub(super) expires: u64,
+    pub(super) generation: u64,
+    pub(super) principal: Span,
+    pub(super) session_name: Option<Span>,
+    pub(super) subject: Option<Span>,
+    pub(super) issuer: Option<Span>,
+    pub(super) source_identity: Option<Span>,
+    pub(super) policy: Option<Span>,
+    /// All tag fields, with their numbers and lengths.
+    pub(super) tags: Span,
+}
+
+#[derive(Clone, Copy, Default)]
+pub(super) struct Span {
+    start: u16,
+    end: u16,
+}
+
+impl Layout {
+    pub(super) fn of(encoded: &[u8]) -> Result<Self, ClaimsError> {
+        // Spans are 16 bits wide.
+        u16::try_from(encoded.len()).map_err(|_| ClaimsError::Malformed)?;
+        let mut reader = Reader { bytes: encoded };
+        let mut layout = Self::head(&mut reader).ok_or(ClaimsError::Malformed)?;
+        let mut last = None;
+        let mut last_key = None;
+        let mut tags = 0;
+        while !reader.bytes.is_empty() {
+            let start = encoded.len() - reader.bytes.len();
+            let (field, bytes) = reader.field().ok_or(ClaimsError::Malformed)?;
+            if bytes.len() > field.limit() {
+                return Err(ClaimsError::TooLong(field.name()));
+            }
+            let end = encoded.len() - reader.bytes.len();
+            let order = last.map_or(Ordering::Less, |last: Field| last.cmp(&field));
+            if field == Field::Tag {
+                let tag = tag(bytes)?;
+                match last_key.map_or(Ordering::Less, |key| without_case(key, tag.key)) {
+                    Ordering::Less => {}
+                    Ordering::Equal => return Err(ClaimsError::RepeatedTag),
+                    Ordering::Greater => return Err(ClaimsError::Malformed),
+                }
+                last_key = Some(tag.key);
+                tags += 1;
+                layout.tags = match tags {
+                    1 => Span::new(start, end),
+                    _ => Span { end: place(end), ..layout.tags },
+                };
+            } else {
+                if order != Ordering::Less {
+                    return Err(ClaimsError::Malformed);
+                }
+                check_text(field.name(), bytes, field == Field::Policy)?;
+                layout.place(field, Span::new(end - bytes.len(), end));
+            }
+            last = Some(field);
+        }
+        if tags > MOST_TAGS {
+            return Err(ClaimsError::TooManyTags);
+        }
+        layout.check()?;
+        Ok(layout)
+    }
+
+    fn head(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            kind: match reader.take::<1>()? {
+                [1] => SessionKind::WebIdentity,
+                [2] => SessionKind::AssumedRole,
+                [3] => SessionKind::SessionToken,
+                _ => return None,
+            },
+            issued: u64::from_be_bytes(reader.take()?),
+            expires: u64::from_be_bytes(reader.take()?),
+            generation: u64::from_be_bytes(reader.take()?),
+            principal: Span::default(),
+            session_name: None,
+            subject: None,
+            issuer: None,
+            source_identity: None,
+            policy: None,
+            tags: Span::default(),
+        })
+    }
+
+    fn place(&mut self, field: Field, span: Span) {
+        match field {
+            Field::Principal => self.principal = span,
+            Field::SessionName => self.session_name = Some(span),
+            Field::Subject => self.subject = Some(span),
+            Field::Issuer => self.issuer = Some(span),
+            Field::SourceIdentity => self.source_identity = Some(span),
+            Field::Policy => self.policy = Some(span),
+            Field::Tag => {}
+        }
+    }
+
+    /// What the kind of session asks for.
+    fn check(&self) -> Result<(), ClaimsError> {
+        if self.expires > LAST_SECOND || self.expires <= self.issued {
+            return Err(ClaimsError::Times);
+        }
+        let role = self.kind != SessionKind::SessionToken;
+        let web = self.kind == SessionKind::WebIdentity;
+        let expected = [
+            (Field::Principal, self.principal.end > 0, true),
+            (Field::SessionName, self.session_name.is_some(), role),
+            (Field::Subject, self.subject.is_some(), web),
+            (Field::Issuer, self.issuer.is_some(), web),
+        ];
+        for (field, present, wanted) in expected {
+            match (present, wanted) {
+                (false, true) => return Err(ClaimsError::Missing(field.name())),
+                (true, false) => return Err(ClaimsError::Unexpected(field.name())),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Span {
+    fn new(start: usize, end: usize) -> Self {
+        Self { start: place(start), end: place(end) }
+    }
+
+    pub(super) fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(usize::from(self.start)..usize::from(self.end)).unwrap_or_default()
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Reader<'a> {
+    pub(super) bytes: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.bytes.split_first_chunk()?;
+        self.bytes = rest;
+        Some(*taken)
+    }
+
+    pub(super) fn field(&mut self) -> Option<(Field, &'a [u8])> {
+        let [number] = self.take()?;
+        let length = u16::from_be_bytes(self.take()?);
+        let (bytes, rest) = self.bytes.split_at_checked(usize::from(length))?;
+        self.bytes = rest;
+        Some((Field::of(number)?, bytes))
+    }
+}
+
+/// All encodings are shorter than that.
+fn place(at: usize) -> u16 {
+    u16::try_from(at).unwrap_or(u16::MAX)
+}
+
+pub(super) fn tag(bytes: &[u8]) -> Result<SessionTag<'_>, ClaimsError> {
+    let mut reader = Reader { bytes };
+    let transitive = match reader.take() {
+        Some([0]) => false,
+        Some([1]) => true,
+        _ => return Err(ClaimsError::Malformed),
+    };
+    let length = reader.take().map(u16::from_be_bytes).ok_or(ClaimsError::Malformed)?;
+    let (key, value) = reader.bytes.split_at_checked(usize::from(length)).ok_or(ClaimsError::Malformed)?;
+    let key = text("tag's key", key)?;
+    let value = if value.is_empty() { "" } else { text("tag's value", value)? };
+    check_tag(key, value)?;
+    Ok(SessionTag { key, value, transitive })
+}
+
+pub(super) fn check_tag(key: &str, value: &str) -> Result<(), ClaimsError> {
+    if key.len() > KEY_LIMIT {
+        return Err(ClaimsError::TooLong("tag's key"));
+    }
+    if value.len() > VALUE_LIMIT {
+        return Err(ClaimsError::TooLong("tag's value"));
+    }
+    Ok(())
+}
+
+fn text<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a str, ClaimsError> {
+    check_text(field, bytes, false)?;
+    std::str::from_utf8(bytes).map_err(|_| ClaimsError::NotText(field))
+}
+
+/// Not empty, UTF-8, and without control characters; with `lines`, tabs and ends of lines are none.
+fn check_text(field: &'static str, bytes: &[u8], lines: bool) -> Result<(), ClaimsError> {
+    if bytes.is_empty() {
+        return Err(ClaimsError::Empty(field));
+    }
+    if is_plain(bytes) {
+        return Ok(());
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| ClaimsError::NotText(field))?;
+    let blank = |c: char| lines && matches!(c, '\t' | '\n' | '\r');
+    match text.chars().any(|c| c.is_control() && !blank(c)) {
+        true => Err(ClaimsError::NotText(field)),
+        false => Ok(()),
+    }
+}
+
+/// Printable ASCII, as most texts are; without a branch per byte, so that a compiler takes many at a time.
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |plain, byte| plain & (byte.wrapping_sub(b' ') < 95))
+}
+
+pub(super) fn put(bytes: &mut Vec<u8>, field: Field, parts: &[&[u8]]) -> Result<(), ClaimsError> {
+    let length = parts.iter().map(|part| part.len()).sum::<usize>();
+    if length > field.limit() {
+        return Err(ClaimsError::TooLong(field.name()));
+    }
+    let length = u16::try_from(length).map_err(|_| ClaimsError::TooLong(field.name()))?;
+    bytes.push(field as u8);
+    bytes.extend_from_slice(&length.to_be_bytes());
+    parts.iter().for_each(|part| bytes.extend_from_slice(part));
+    Ok(())
+}
+
+pub(super) fn without_case(a: &str, b: &str) -> Ordering {
+    if a.is_ascii() && b.is_ascii() {
+        return a
+            .bytes()
+            .map(|byte| byte.to_ascii_lowercase())
+            .cmp(b.bytes().map(|byte| byte.to_ascii_lowercase()));
+    }
+    a.chars().flat_map(char::to_lowercase).cmp(b.chars().flat_map(char::to_lowercase))
+}
