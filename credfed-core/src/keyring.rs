@@ -46,5 +46,7 @@ mod weak;
 pub use self::file::KeyRingFile;
 pub use self::key::KeyId;
 pub(crate) use self::key::MasterKey;
+#[cfg(feature = "oidc")]
+pub(crate) use self::key::hex_digit;
 pub use self::ring::{KeyInfo, KeyRing, KeyRingError, KeyState};
 pub use self::shared::{KeyRingStatus, SharedKeyRing};

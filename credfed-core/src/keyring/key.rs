@@ -61,7 +61,7 @@ impl fmt::Debug for KeyId {
     }
 }
 
-fn hex_digit(digit: u8) -> Option<u8> {
+pub(crate) fn hex_digit(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
@@ -77,6 +77,8 @@ pub(crate) struct MasterKey {
     activates: u64,
     sealing: Xaes256Gcm,
     derivation: Hmac<Sha256>,
+    #[cfg(feature = "oidc")]
+    signing: Hmac<Sha256>,
 }
 
 impl MasterKey {
@@ -90,6 +92,8 @@ impl MasterKey {
             activates,
             sealing: Xaes256Gcm::new((&*sealing).into()),
             derivation: keyed(&derivation),
+            #[cfg(feature = "oidc")]
+            signing: keyed(&expand(&master, b"credfed session jwt v1")),
             master,
         }
     }
@@ -106,6 +110,12 @@ impl MasterKey {
     /// Derives secret access keys: both pads are hashed already.
     pub(crate) fn derivation(&self) -> Hmac<Sha256> {
         self.derivation.clone()
+    }
+
+    /// Signs session tokens that are JWTs, and nothing else.
+    #[cfg(feature = "oidc")]
+    pub(crate) fn signing(&self) -> Hmac<Sha256> {
+        self.signing.clone()
     }
 
     pub(super) fn master(&self) -> &[u8; MASTER] {
@@ -130,6 +140,8 @@ impl Clone for MasterKey {
             activates: self.activates,
             sealing: self.sealing.clone(),
             derivation: self.derivation.clone(),
+            #[cfg(feature = "oidc")]
+            signing: self.signing.clone(),
         }
     }
 }

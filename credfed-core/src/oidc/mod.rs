@@ -77,19 +77,19 @@
 
 mod algorithm;
 mod claims;
-mod compact;
+pub(crate) mod compact;
 mod der;
 mod discovery;
 mod error;
 mod fetch;
 mod issuer;
-mod json;
+pub(crate) mod json;
 mod jwk;
-mod jwks;
+pub(crate) mod jwks;
 mod keys;
-mod material;
+pub(crate) mod material;
 mod pem;
-mod rules;
+pub(crate) mod rules;
 mod signer;
 mod state;
 mod state_file;

@@ -51,14 +51,19 @@
 //! ```
 
 mod claims;
+#[cfg(feature = "oidc")]
+mod jwt;
 mod revocation;
 mod sealed;
+mod secret;
 mod token;
 
 pub use self::claims::{
     ClaimsError, LONGEST_CLAIMS, SessionClaims, SessionClaimsBuilder, SessionClaimsRef, SessionKind,
     SessionTag, SessionTags,
 };
+#[cfg(feature = "oidc")]
+pub use self::jwt::{JwtKeysError, JwtSession, JwtSessionKeys, JwtSessions, looks_jwt};
 pub use self::revocation::{DenyHook, Revocation, RevocationFull, RevocationUnavailable, RevokedError};
 pub use self::sealed::{MintError, OpenError, OpenSession, Scratch, SealedSessions};
 pub use self::token::{LONGEST_TOKEN, TokenId, is_session_access_key_id, looks_sealed};

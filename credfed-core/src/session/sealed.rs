@@ -23,15 +23,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use hmac::Mac;
 use xaes_256_gcm::aead::AeadInOut;
-use zeroize::{Zeroizing, optimization_barrier};
+use zeroize::optimization_barrier;
 
 use super::claims::{ClaimsError, LONGEST_CLAIMS, SessionClaims, SessionClaimsRef};
+use super::secret::{self, SecretAccessKey, length};
 use super::token::{self, ACCESS_KEY_ID, AccessKeyId, LONGEST_SEALED, NONCE, Parts, TAG, TokenId};
-use crate::keyring::{KeyId, MasterKey, SharedKeyRing};
+use crate::keyring::{KeyId, SharedKeyRing};
 use crate::{AwsCredentials, Expiring, Secret};
 
 /// How far ahead of the clock a session may have been issued.
@@ -40,9 +38,6 @@ pub(super) const ISSUED_AHEAD: Duration = Duration::from_secs(60);
 /// What else might be sealed one day gets another purpose, and opens nowhere but there.
 const PURPOSE: &[u8] = b"sigv4-session";
 const VERSION: &[u8] = b"cf1";
-
-/// base64 of 32 bytes.
-const SECRET: usize = 44;
 
 /// Seals sessions into tokens and opens them; see [the module](super). Clones are one.
 #[derive(Clone, Debug)]
@@ -107,10 +102,10 @@ impl SealedSessions {
             .map_err(|_| MintError::TooLong)?;
         sealed.extend_from_slice(&tag);
 
-        let secret = secret_access_key(key, &id, &access_key_id);
-        let secret = std::str::from_utf8(&*secret).unwrap_or_default();
+        let secret = SecretAccessKey::derive(key, secret::SEALED, &id, &access_key_id);
         let token = Secret::new(token::text(key.id(), &sealed));
-        let credentials = AwsCredentials::new(access_key_id.as_str(), Secret::new(secret), Some(token));
+        let credentials =
+            AwsCredentials::new(access_key_id.as_str(), Secret::new(secret.as_str()), Some(token));
         Ok(Expiring::at(credentials, claims.expires()))
     }
 
@@ -152,7 +147,7 @@ impl SealedSessions {
 
         let claims = SessionClaimsRef::decode(plain).map_err(OpenError::Claims)?;
         judge(&claims, now)?;
-        let secret = secret_access_key(key, &id, &expected);
+        let secret = SecretAccessKey::derive(key, secret::SEALED, &id, &expected);
         Ok(OpenSession { claims, id, key: parts.kid, secret })
     }
 
@@ -215,7 +210,7 @@ pub struct OpenSession<'s> {
     claims: SessionClaimsRef<'s>,
     id: TokenId,
     key: KeyId,
-    secret: Zeroizing<[u8; SECRET]>,
+    secret: SecretAccessKey,
 }
 
 impl<'s> OpenSession<'s> {
@@ -236,7 +231,7 @@ impl<'s> OpenSession<'s> {
 
     /// The secret access key that requests of this session are signed with.
     pub fn secret_access_key(&self) -> &str {
-        std::str::from_utf8(&*self.secret).unwrap_or_default()
+        self.secret.as_str()
     }
 }
 
@@ -263,6 +258,8 @@ pub enum MintError {
     NoCurrentKey,
     /// The system gave no random numbers.
     NoRandomness,
+    /// There is no key to sign with: the keys at hand only verify.
+    NoSigner,
 }
 
 impl fmt::Display for MintError {
@@ -272,6 +269,7 @@ impl fmt::Display for MintError {
             Self::Times => "the session is not one of now",
             Self::NoCurrentKey => "no key of the ring is current yet",
             Self::NoRandomness => "the system gave no random numbers",
+            Self::NoSigner => "there is no key that signs session tokens",
         })
     }
 }
@@ -282,13 +280,13 @@ impl Error for MintError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Not the text of a sealed token, or longer than 8 KiB.
+    /// Not the text of such a token, or longer than 8 KiB.
     Malformed,
     /// The token belongs to another access key id.
     OtherAccessKey,
-    /// The ring has no key of that name.
+    /// There is no key of that name.
     UnknownKey,
-    /// Not sealed with that key, for this issuer and purpose, or altered since.
+    /// Not sealed or signed with that key, for this issuer and purpose, or altered since.
     NotGenuine,
     /// Genuine, but not in a form that is known here.
     Claims(ClaimsError),
@@ -301,9 +299,9 @@ pub enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Malformed => "not a sealed session token",
+            Self::Malformed => "not a session token of this kind",
             Self::OtherAccessKey => "the session token belongs to another access key id",
-            Self::UnknownKey => "the session token is sealed with a key that is not in the ring",
+            Self::UnknownKey => "the session token is of a key that is not known here",
             Self::NotGenuine => "the session token is not genuine",
             Self::Claims(_) => "the session token says what is not known here",
             Self::NotYet => "the session begins later",
@@ -322,7 +320,7 @@ impl Error for OpenError {
 }
 
 /// Rule 7, in whole seconds.
-fn judge(claims: &SessionClaimsRef<'_>, now: SystemTime) -> Result<(), OpenError> {
+pub(super) fn judge(claims: &SessionClaimsRef<'_>, now: SystemTime) -> Result<(), OpenError> {
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     if since.as_secs() >= claims.expires_second() {
         return Err(OpenError::Expired);
@@ -331,35 +329,6 @@ fn judge(claims: &SessionClaimsRef<'_>, now: SystemTime) -> Result<(), OpenError
         return Err(OpenError::NotYet);
     }
     Ok(())
-}
-
-fn secret_access_key(key: &MasterKey, id: &TokenId, access_key_id: &AccessKeyId) -> Zeroizing<[u8; SECRET]> {
-    let parts: [&[u8]; 3] = [b"credfed secret v1", id.as_bytes(), access_key_id.as_bytes()];
-    // In one piece: every update of a MAC costs a few nanoseconds, whatever its length.
-    let mut message = [0; 3 * 8 + 17 + NONCE + ACCESS_KEY_ID];
-    let mut rest = message.as_mut_slice();
-    for part in parts {
-        rest = put(put(rest, &length(part)), part);
-    }
-    debug_assert!(rest.is_empty());
-    let mut mac = key.derivation();
-    mac.update(&message);
-    let digest = Zeroizing::<[u8; 32]>::new(mac.finalize().into_bytes().into());
-    let mut secret = Zeroizing::new([0; SECRET]);
-    let written = STANDARD.encode_slice(*digest, &mut *secret);
-    debug_assert_eq!(written, Ok(SECRET));
-    secret
-}
-
-/// Copies to the front, and returns what is left.
-fn put<'r>(room: &'r mut [u8], bytes: &[u8]) -> &'r mut [u8] {
-    let (front, rest) = room.split_at_mut(bytes.len());
-    front.copy_from_slice(bytes);
-    rest
-}
-
-fn length(part: &[u8]) -> [u8; 8] {
-    u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes()
 }
 
 #[cfg(test)]

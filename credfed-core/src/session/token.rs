@@ -7,6 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use crate::keyring::KeyId;
+#[cfg(feature = "oidc")]
+use crate::keyring::hex_digit;
 
 /// The longest token that is accepted, in bytes. Those that are minted here are 2 KiB at most.
 pub const LONGEST_TOKEN: usize = 8 * 1024;
@@ -26,7 +28,7 @@ pub(super) const LONGEST_SEALED: usize = (LONGEST_TOKEN - PREFIX).div_ceil(4) * 
 const VERSION: &str = "cf1.";
 pub(super) const ACCESS_KEY_ID: usize = 20;
 
-/// The id of a session token: the random nonce that it was sealed with, 192 bits.
+/// The id of a session token: 192 random bits, which are the nonce of a sealed one, and the `jti` of a JWT.
 ///
 /// It is no secret. `Display` shows it in full, in hex, as an operator puts it on a list of denied tokens.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,6 +42,18 @@ impl TokenId {
     /// The id itself.
     pub fn as_bytes(&self) -> &[u8; 24] {
         &self.0
+    }
+
+    /// Reads what `Display` shows, in its one form.
+    #[cfg(feature = "oidc")]
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        let pairs = <&[_; NONCE]>::try_from(pairs).ok().filter(|_| rest.is_empty())?;
+        let mut id = [0; NONCE];
+        for (byte, [high, low]) in id.iter_mut().zip(pairs) {
+            *byte = hex_digit(*high)? << 4 | hex_digit(*low)?;
+        }
+        Some(Self(id))
     }
 
     /// The access key id of the session: 20 characters that begin with `ASIA`.
