@@ -22,6 +22,8 @@ mod xml;
 #[cfg(feature = "verify")]
 pub use authorize::{AccessRequest, AllowVerified, Authorize, Denied};
 pub use payload::PayloadSha256;
+#[cfg(all(feature = "session", feature = "oidc"))]
+pub use resolve::JwtSessionResolver;
 #[cfg(feature = "session")]
 pub use resolve::{
     ByShape, ByShapeError, ByShapeFuture, NoOthers, Principal, SealedSessionResolver, Session,

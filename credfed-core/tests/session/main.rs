@@ -2,6 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod file;
+#[cfg(feature = "oidc")]
+mod jwt;
+#[cfg(feature = "oidc")]
+mod jwt_mixed_up;
 mod mutations;
 mod revocation;
 mod ring;

@@ -7,9 +7,13 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+#[cfg(feature = "oidc")]
+use credfed_core::session::looks_jwt;
 use credfed_core::session::{is_session_access_key_id, looks_sealed};
 use pin_project::pin_project;
 
+#[cfg(feature = "oidc")]
+use super::jwt::JwtSessionResolver;
 use super::principal::Principal;
 use super::sealed::SealedSessionResolver;
 use super::static_keys::StaticKeys;
@@ -22,6 +26,7 @@ use super::{KeyRequest, ResolveError, ResolveKey, Resolved};
 /// |---|---|---|
 /// | `ASIA` and 16 more | begins with `cf1.` | [`sealed`](Self::sealed) |
 /// | any | begins with `cf1.`, and the key id is no session's | nobody: refused |
+/// | `ASIA` and 16 more | a JWT: three parts, the first of them an object's | `jwt`, if it was given (features `session` and `oidc`); else as the next line |
 /// | any | another one | [`other`](Self::other), unless the key id is a static one |
 /// | `ASIA` and 16 more | none | nobody: a temporary key has a token |
 /// | one of the static keys | none | [`static_keys`](Self::static_keys) |
@@ -44,13 +49,21 @@ use super::{KeyRequest, ResolveError, ResolveKey, Resolved};
 pub struct ByShape<C, O = NoOthers<C>> {
     static_keys: StaticKeys<C>,
     sealed: Option<SealedSessionResolver>,
+    #[cfg(feature = "oidc")]
+    jwt: Option<JwtSessionResolver>,
     other: O,
 }
 
 impl<C> ByShape<C> {
     /// Refuses everything.
     pub fn new() -> Self {
-        Self { static_keys: StaticKeys::new(), sealed: None, other: NoOthers(PhantomData) }
+        Self {
+            static_keys: StaticKeys::new(),
+            sealed: None,
+            #[cfg(feature = "oidc")]
+            jwt: None,
+            other: NoOthers(PhantomData),
+        }
     }
 }
 
@@ -74,12 +87,27 @@ impl<C, O> ByShape<C, O> {
         self
     }
 
+    /// Sessions that were issued here, with tokens that are JWTs. From now on no JWT beside a session key goes to
+    /// [`other`](Self::other).
+    #[cfg(feature = "oidc")]
+    #[must_use]
+    pub fn jwt(mut self, sessions: JwtSessionResolver) -> Self {
+        self.jwt = Some(sessions);
+        self
+    }
+
     /// Keys, and tokens of another shape, that something else knows: a closure, or a service that is asked over the
     /// network (see [`RemoteKeys`](super::RemoteKeys)). It is never asked about a static key, about a session key
     /// without a token, or with a sealed token.
     #[must_use]
     pub fn other<R: ResolveKey<Claims = C>>(self, other: R) -> ByShape<C, R> {
-        ByShape { static_keys: self.static_keys, sealed: self.sealed, other }
+        ByShape {
+            static_keys: self.static_keys,
+            sealed: self.sealed,
+            #[cfg(feature = "oidc")]
+            jwt: self.jwt,
+            other,
+        }
     }
 }
 
@@ -103,6 +131,8 @@ impl<C, O> fmt::Debug for ByShape<C, O> {
 enum Shape {
     Static,
     Sealed,
+    #[cfg(feature = "oidc")]
+    Jwt,
     Other,
     Refused(ResolveError),
 }
@@ -114,6 +144,8 @@ impl<C, O> ByShape<C, O> {
         match request.session_token {
             Some(token) if looks_sealed(token) && session_key => Shape::Sealed,
             Some(token) if looks_sealed(token) => Shape::Refused(ResolveError::Invalid),
+            #[cfg(feature = "oidc")]
+            Some(token) if session_key && self.jwt.is_some() && looks_jwt(token) => Shape::Jwt,
             // The verifier refuses a static key with a token, and says so.
             _ if static_key => Shape::Static,
             None if session_key => Shape::Refused(ResolveError::Unknown),
@@ -136,6 +168,11 @@ where
                 self.static_keys.look_up(&request).map(|resolved| resolved.map(Principal::Static))
             }
             Shape::Sealed => match &self.sealed {
+                Some(sessions) => sessions.look_up(&request).map(|resolved| resolved.map(Principal::Session)),
+                None => Err(ResolveError::Invalid),
+            },
+            #[cfg(feature = "oidc")]
+            Shape::Jwt => match &self.jwt {
                 Some(sessions) => sessions.look_up(&request).map(|resolved| resolved.map(Principal::Session)),
                 None => Err(ResolveError::Invalid),
             },

@@ -6,6 +6,8 @@
 #[cfg(feature = "session")]
 mod by_shape;
 mod closure;
+#[cfg(all(feature = "session", feature = "oidc"))]
+mod jwt;
 #[cfg(feature = "session")]
 mod principal;
 mod remote;
@@ -23,6 +25,8 @@ use credfed_sigv4_verify::{ResolvedKey, Scope};
 #[cfg(feature = "session")]
 pub use self::by_shape::{ByShape, ByShapeError, ByShapeFuture, NoOthers};
 pub use self::closure::{KeysFn, keys_fn};
+#[cfg(all(feature = "session", feature = "oidc"))]
+pub use self::jwt::JwtSessionResolver;
 #[cfg(feature = "session")]
 pub use self::principal::{Principal, Session};
 pub use self::remote::{LookUpKey, RemoteFuture, RemoteKeys, RemoteKeysBuilder, RemoteRequest};

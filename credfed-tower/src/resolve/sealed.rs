@@ -54,13 +54,7 @@ impl SealedSessionResolver {
         scratch: &mut Scratch,
     ) -> Result<Resolved<Session>, ResolveError> {
         let opened = self.sessions.open(request.access_key, token, request.now, scratch);
-        let session = opened.map_err(|error| {
-            tracing::debug!(target: "credfed::session", %error, "not opened");
-            match error {
-                OpenError::Expired => ResolveError::Expired,
-                _ => ResolveError::Invalid,
-            }
-        })?;
+        let session = opened.map_err(not_opened)?;
         let claims = session.claims();
         self.revocation.check(&claims, &session.id()).map_err(revoked)?;
         let key = temporary(session.secret_access_key(), &session.id());
@@ -88,6 +82,14 @@ impl ResolveKey for SealedSessionResolver {
 pub(super) fn temporary(secret_access_key: &str, id: &TokenId) -> ResolvedKey {
     static GENERATIONS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     ResolvedKey::new(secret_access_key, KeyKind::Temporary, GENERATIONS.hash_one(id))
+}
+
+pub(super) fn not_opened(error: OpenError) -> ResolveError {
+    tracing::debug!(target: "credfed::session", %error, "not opened");
+    match error {
+        OpenError::Expired => ResolveError::Expired,
+        _ => ResolveError::Invalid,
+    }
 }
 
 pub(super) fn revoked(error: RevokedError) -> ResolveError {

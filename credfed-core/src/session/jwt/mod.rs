@@ -351,6 +351,3 @@ fn signed(
 fn tag(key: &MasterKey, input: &[u8]) -> [u8; 32] {
     key.signing().chain_update(input).finalize().into_bytes().into()
 }
-
-#[cfg(test)]
-mod tests;

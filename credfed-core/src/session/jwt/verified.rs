@@ -52,3 +52,38 @@ impl Halves {
         self.newer.insert(digest, verified);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::keyring::KeyId;
+    use crate::session::claims::{SessionClaims, SessionKind};
+    use crate::session::token::TokenId;
+
+    fn digest(n: usize) -> [u8; 32] {
+        let mut digest = [0; 32];
+        digest[..8].copy_from_slice(&n.to_le_bytes());
+        digest
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_what_is_asked_for_stays() {
+        let now = SystemTime::UNIX_EPOCH;
+        let end = now + Duration::from_secs(1);
+        let claims = SessionClaims::builder(SessionKind::SessionToken, "a", now, end).build().unwrap();
+        let key = KeyId::parse(b"0011223344556677").unwrap();
+        let verified = Arc::new(Verified { claims, id: TokenId::new([0; 24]), key });
+        let tokens = VerifiedTokens::default();
+        for n in 0..5 * HALF {
+            tokens.insert(digest(n), Arc::clone(&verified));
+            assert!(tokens.len() <= 2 * HALF);
+            if n % 1_000 == 0 {
+                assert!(tokens.get(&digest(0)).is_some(), "{n}");
+            }
+        }
+        assert!(tokens.get(&digest(1)).is_none());
+        assert!(tokens.get(&digest(5 * HALF - 1)).is_some());
+    }
+}
