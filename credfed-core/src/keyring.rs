@@ -42,6 +42,7 @@ mod key;
 mod ring;
 mod shared;
 mod weak;
+mod xaes;
 
 pub use self::file::KeyRingFile;
 pub use self::key::KeyId;

@@ -1,5 +1,5 @@
 //! The fuzz corpus of session tokens that is checked in, replayed: the property holds for every input in it.
-#![cfg(feature = "session")]
+#![cfg(all(feature = "session", feature = "oidc"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../../fuzz/properties/session.rs"]

@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
-use xaes_256_gcm::Xaes256Gcm;
 use zeroize::Zeroizing;
+
+use super::xaes::Xaes;
 
 pub(super) const MASTER: usize = 32;
 
@@ -75,7 +76,7 @@ pub(crate) struct MasterKey {
     master: Zeroizing<[u8; MASTER]>,
     created: u64,
     activates: u64,
-    sealing: Xaes256Gcm,
+    sealing: Xaes,
     derivation: Hmac<Sha256>,
     #[cfg(feature = "oidc")]
     signing: Hmac<Sha256>,
@@ -90,7 +91,7 @@ impl MasterKey {
             id: KeyId::of(&master),
             created,
             activates,
-            sealing: Xaes256Gcm::new((&*sealing).into()),
+            sealing: Xaes::new(&sealing),
             derivation: keyed(&derivation),
             #[cfg(feature = "oidc")]
             signing: keyed(&expand(&master, b"credfed session jwt v1")),
@@ -103,7 +104,7 @@ impl MasterKey {
     }
 
     /// Seals and opens session tokens.
-    pub(crate) fn sealing(&self) -> &Xaes256Gcm {
+    pub(crate) fn sealing(&self) -> &Xaes {
         &self.sealing
     }
 
@@ -197,7 +198,7 @@ mod tests {
     fn derived_keys_differ_by_their_labels_and_wipe_themselves() {
         use zeroize::ZeroizeOnDrop;
         fn wipes<T: ZeroizeOnDrop>() {}
-        wipes::<Xaes256Gcm>();
+        wipes::<Xaes>();
         wipes::<Sha256>();
         wipes::<Zeroizing<[u8; MASTER]>>();
         let master = [7; MASTER];

@@ -23,7 +23,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use xaes_256_gcm::aead::AeadInOut;
 use zeroize::optimization_barrier;
 
 use super::claims::{ClaimsError, LONGEST_CLAIMS, SessionClaims, SessionClaimsRef};
@@ -96,10 +95,7 @@ impl SealedSessions {
         let mut sealed = Vec::with_capacity(NONCE + plain.len() + TAG);
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(plain);
-        let tag = key
-            .sealing()
-            .encrypt_inout_detached((&nonce).into(), &associated, (&mut sealed[NONCE..]).into())
-            .map_err(|_| MintError::TooLong)?;
+        let tag = key.sealing().seal(&nonce, &associated, &mut sealed[NONCE..]).ok_or(MintError::TooLong)?;
         sealed.extend_from_slice(&tag);
 
         let secret = SecretAccessKey::derive(key, secret::SEALED, &id, &access_key_id);
@@ -141,9 +137,7 @@ impl SealedSessions {
         let ring = self.ring.peek();
         let key = ring.key(parts.kid).ok_or(OpenError::UnknownKey)?;
         self.associate(associated, key.id(), &expected);
-        key.sealing()
-            .decrypt_inout_detached((&*nonce).into(), associated, (&mut *plain).into(), (&*tag).into())
-            .map_err(|_| OpenError::NotGenuine)?;
+        key.sealing().open(nonce, associated, plain, tag).ok_or(OpenError::NotGenuine)?;
 
         let claims = SessionClaimsRef::decode(plain).map_err(OpenError::Claims)?;
         judge(&claims, now)?;

@@ -1,8 +1,6 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::Mac;
-use xaes_256_gcm::Xaes256Gcm;
-use xaes_256_gcm::aead::KeyInit;
 
 use super::super::claims::SessionKind;
 use super::*;
@@ -23,10 +21,6 @@ fn claims() -> SessionClaims {
         .unwrap()
 }
 
-fn bytes(hex: &str) -> Vec<u8> {
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
-}
-
 /// Seals by hand, with parts of one's own.
 fn seal(
     sessions: &SealedSessions,
@@ -39,37 +33,13 @@ fn seal(
     let access_key_id = id.access_key_id();
     let mut sealed = [id.as_bytes(), plain].concat();
     let associated = associated(&key.id(), &access_key_id);
-    let tag = key
-        .sealing()
-        .encrypt_inout_detached(id.as_bytes().into(), &associated, (&mut sealed[NONCE..]).into())
-        .unwrap();
+    let tag = key.sealing().seal(id.as_bytes(), &associated, &mut sealed[NONCE..]).unwrap();
     sealed.extend_from_slice(&tag);
     [access_key_id.as_str().to_owned(), token::text(key.id(), &sealed)]
 }
 
 fn framed(parts: &[&[u8]]) -> Vec<u8> {
     parts.iter().flat_map(|part| [&length(part), *part].concat()).collect()
-}
-
-#[test]
-fn the_cipher_is_that_of_the_c2sp_vectors() {
-    // https://c2sp.org/XAES-256-GCM, "Test vectors": one for each value of the first bit of L.
-    let vectors = [
-        (1, "", "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271"),
-        (3, "c2sp.org/XAES-256-GCM", "986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d"),
-    ];
-    for (key, associated, expected) in vectors {
-        let cipher = Xaes256Gcm::new(&[key; 32].into());
-        let nonce = b"ABCDEFGHIJKLMNOPQRSTUVWX";
-        let mut data = *b"XAES-256-GCM";
-        let tag = cipher
-            .encrypt_inout_detached(nonce.into(), associated.as_bytes(), data.as_mut_slice().into())
-            .unwrap();
-        assert_eq!([&data[..], &tag].concat(), bytes(expected));
-        let plain = data.as_mut_slice().into();
-        cipher.decrypt_inout_detached(nonce.into(), associated.as_bytes(), plain, &tag).unwrap();
-        assert_eq!(&data, b"XAES-256-GCM");
-    }
 }
 
 #[test]
