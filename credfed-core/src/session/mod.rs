@@ -25,6 +25,8 @@
 //!    was issued up to 60 seconds ahead of the clock here is fine.
 //! 8. [`Revocation`] is asked on every request, after every cache.
 //!
+//! Where a system expects a JWT, `JwtSessions` (features `session` and `oidc`) keep the same rules with one.
+//!
 //! ```
 //! use std::time::{Duration, SystemTime};
 //! use credfed_core::keyring::{KeyRing, SharedKeyRing};
