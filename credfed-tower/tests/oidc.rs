@@ -1,5 +1,7 @@
 //! The discovery document and the key set, as a service.
 
+#![allow(clippy::unwrap_used, reason = "only tests are here")]
+
 use std::time::{Duration, SystemTime};
 
 use credfed_core::VirtualRuntime;
