@@ -108,7 +108,8 @@ mod tests {
     #[test]
     fn a_new_key_in_the_file_is_published_and_a_bad_file_changes_nothing() {
         let time = VirtualRuntime::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_176_000));
-        let folder = std::env::temp_dir().join(format!("credfed-state-{:016x}", RandomState::new().hash_one(0)));
+        let folder =
+            std::env::temp_dir().join(format!("credfed-state-{:016x}", RandomState::new().hash_one(0)));
         std::fs::create_dir(&folder).unwrap();
         let file = IssuerStateFile::new(folder.join("issuer.json"));
         let now = || time.now().wall();

@@ -159,7 +159,8 @@ fn each_call_of_the_source_makes_a_new_assertion_and_its_identity_holds_all_of_i
 }
 
 #[test]
-fn a_key_is_published_first_signs_later_and_is_retired_after_the_longest_life_and_the_one_that_signs_comes_first() {
+fn a_key_is_published_first_signs_later_and_is_retired_after_the_longest_life_and_the_one_that_signs_comes_first()
+ {
     let mut state = IssuerState::new(key(), now());
     let old = state.keys().next().unwrap().0.kid().to_owned();
     let next = key();

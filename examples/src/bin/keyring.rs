@@ -61,7 +61,12 @@ enum Action {
 
 fn main() -> ExitCode {
     // The library warns of a file that others may read.
-    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_target(false).without_time().init();
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        .without_time()
+        .init();
     match run(Arguments::parse().action, SystemClock.wall()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -220,18 +220,10 @@ impl Settings {
                 },
             }),
         };
-        let Arguments { listen, issuer, issuer_state, issuer_subject, keys, roles, token_ring, .. } = arguments;
+        let Arguments { listen, issuer, issuer_state, issuer_subject, keys, roles, token_ring, .. } =
+            arguments;
         let issuer = issuer.map(|url| IssuerSettings { url, state: issuer_state, subject: issuer_subject });
-        Ok(Self {
-            listen,
-            region,
-            upstream,
-            issuer,
-            keys,
-            roles,
-            token_ring,
-            self_test: arguments.self_test,
-        })
+        Ok(Self { listen, region, upstream, issuer, keys, roles, token_ring, self_test: arguments.self_test })
     }
 }
 
@@ -250,7 +242,9 @@ fn upstream_key(
     arguments: &Arguments,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<UpstreamCredentials, BadSetting> {
-    let Some(access_key) = &arguments.upstream_access_key else { return Ok(UpstreamCredentials::Environment) };
+    let Some(access_key) = &arguments.upstream_access_key else {
+        return Ok(UpstreamCredentials::Environment);
+    };
     if access_key.is_empty() || !access_key.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/') {
         return Err(BadSetting(
             "--upstream-access-key needs visible ASCII characters without \"/\"".to_owned(),

@@ -14,20 +14,23 @@ use credfed_core::oidc::{TrustedIssuer, TrustedIssuers};
 use credfed_core::session::SealedSessions;
 use credfed_core::{AwsCredentials, CachedProvider, Clock, Secret, StaticProvider, SystemClock};
 use credfed_sigv4_verify::{Profile, Verifier};
+use credfed_tower::sign::SignError;
 use credfed_tower::sts::{Account, IssuerFacts, Role, RoleTable, StsService, Trust};
+use credfed_tower::verify::AnswerBody;
 use credfed_tower::{
     AccessRequest, ByShape, Denied, Principal, SealedSessionResolver, SignSigV4Layer, StripCredentials,
     VerifySigV4Layer,
 };
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
+use s3s::HttpError;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tower::{Service, ServiceBuilder};
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
 use crate::background::Background;
 use crate::cli::RoleSettings;
@@ -74,7 +77,8 @@ impl Cloud {
         let ring = SharedKeyRing::new(KeyRing::generate(SystemClock.wall())?);
         let sessions = SealedSessions::new(&endpoint.to_string(), ring);
         let keys = ByShape::<&str>::new().sealed(SealedSessionResolver::new(sessions.clone()));
-        let sts = StsService::builder(account, sessions.clone(), keys).issuers(issuers).roles(roles).build()?;
+        let sts =
+            StsService::builder(account, sessions.clone(), keys).issuers(issuers).roles(roles).build()?;
 
         let s3 = s3(&folder, &endpoint, region, &sessions, role_arn.clone())?;
         let front = Front { discovery: None, sts: Some(sts), s3 };
@@ -132,9 +136,10 @@ fn s3(
         .layer(StripCredentials::new())
         .layer(sign)
         .service(store);
-    Ok(ServiceBuilder::new()
-        .map_result(|answer: Result<_, _>| Ok(answer.unwrap_or_else(|error| broken(&error))))
-        .service(stack))
+    Ok(service_fn(move |request| {
+        let answer = stack.clone().oneshot(request);
+        async move { Ok(answer.await.unwrap_or_else(|error| broken(&error))) }
+    }))
 }
 
 /// The store, and the key that nobody but the layer before it ever learns.
@@ -145,4 +150,11 @@ fn store(folder: &TempDir) -> io::Result<(S3Service, AwsCredentials)> {
     service.set_auth(SimpleAuth::from_single(key.access_key_id.as_str(), key.secret.expose()));
     let secret = Secret::new(key.secret.expose().to_owned());
     Ok((service.build(), AwsCredentials::new(key.access_key_id, secret, None)))
+}
+
+fn broken<B>(error: &SignError<HttpError>) -> Response<AnswerBody<B>> {
+    tracing::error!(%error, "the store inside does not answer");
+    let mut response = Response::new(AnswerBody::default());
+    *response.status_mut() = StatusCode::BAD_GATEWAY;
+    response
 }

@@ -64,7 +64,9 @@ impl AllowEntry {
         let (buckets, actions) = (self.buckets()?, self.actions()?);
         let prefix = match self.prefix {
             None => Vec::new(),
-            Some(prefix) => parts(prefix.get_ref().as_str()).map_err(|what| Fault::new(prefix.span(), what))?,
+            Some(prefix) => {
+                parts(prefix.get_ref().as_str()).map_err(|what| Fault::new(prefix.span(), what))?
+            }
         };
         Ok(GrantTemplate { buckets, prefix, actions })
     }

@@ -24,7 +24,8 @@ struct Inner {
     rights: Rights,
 }
 
-/// Rights by name. A session has those of its role, or of the user whose key it was made with.
+/// Rights by name, for sessions: they have those of their role, or of the user whose key they were made with. A
+/// long-lived key brings its own.
 #[derive(Debug, Default)]
 pub(crate) struct Policy {
     users: HashMap<String, Holder>,
@@ -35,6 +36,10 @@ impl Holder {
     /// The name of the key is the name of its user.
     pub(crate) fn new(name: String, rights: Rights) -> Self {
         Self(Arc::new(Inner { name, rights }))
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.0.name
     }
 }
 

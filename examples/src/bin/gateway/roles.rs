@@ -141,7 +141,7 @@ struct TrustEntry {
     source_identity: bool,
 }
 
-fn parse(text: &str) -> Result<Inbound, Fault> {
+pub(crate) fn parse(text: &str) -> Result<Inbound, Fault> {
     let file: File = config_file::entries(text)?;
     let account = match file.account {
         None => Account::new("000000000000").map_err(|error| Fault::somewhere(error.to_string()))?,
@@ -177,13 +177,12 @@ fn parse(text: &str) -> Result<Inbound, Fault> {
 fn issuer(entry: Spanned<IssuerEntry>) -> Result<TrustedIssuer, Fault> {
     let whole = entry.span();
     let entry = entry.into_inner();
-    let mut issuer = TrustedIssuer::builder(entry.url.get_ref()).audiences(entry.audiences).network(
-        match entry.network {
+    let mut issuer =
+        TrustedIssuer::builder(entry.url.get_ref()).audiences(entry.audiences).network(match entry.network {
             NetworkEntry::Public => Network::Public,
             NetworkEntry::Private => Network::Private,
             NetworkEntry::Loopback => Network::Loopback,
-        },
-    );
+        });
     if let Some(names) = entry.algorithms {
         let known = names.get_ref().iter().map(|name| Algorithm::from_name(name)).collect::<Option<Vec<_>>>();
         let what = "algorithms are RS256, PS256, ES256, ES384 and EdDSA";
