@@ -15,6 +15,7 @@ use std::future::{self, Future};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use credfed_core::keyring::{KeyRing, SharedKeyRing};
 use credfed_core::session::{Revocation, SealedSessions};
@@ -73,7 +74,8 @@ pub(crate) async fn run(settings: Settings) -> Result<ExitCode, Box<dyn Error>> 
     guest.rights = guest_rights(&bucket)?;
     let inbound =
         roles::parse(&roles_file(provider.identity().url(), &bucket, &owner)).map_err(|fault| fault.what)?;
-    let ring = SharedKeyRing::new(KeyRing::generate(SystemClock.wall())?);
+    // Of an hour ago, so that there can be a session that is over.
+    let ring = SharedKeyRing::new(KeyRing::generate(SystemClock.wall() - Duration::from_secs(3600))?);
     let sessions = SealedSessions::new("self-test", ring);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let bench = Bench {
