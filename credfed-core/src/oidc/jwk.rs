@@ -69,6 +69,12 @@ impl PublicJwk {
         &self.material
     }
 
+    /// The certificate of the key, in DER, and those that follow it in its chain; nothing without
+    /// [`with_chain`](Self::with_chain).
+    pub fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        self.chain.iter().map(Vec::as_slice)
+    }
+
     pub(crate) fn chain(&self) -> &[Vec<u8>] {
         &self.chain
     }

@@ -52,7 +52,7 @@ impl Assumed {
 
 pub(super) fn success(outcome: &Outcome, request_id: &str) -> Response<StsBody> {
     // Long enough for most, so that secrets do not stay behind where it grew from.
-    let mut xml = Zeroizing::new(String::with_capacity(8 * 1024));
+    let mut xml = Zeroizing::new(String::with_capacity(4 * 1024));
     let action = match outcome {
         Outcome::Assumed(assumed) if assumed.web_identity.is_some() => "AssumeRoleWithWebIdentity",
         Outcome::Assumed(_) => "AssumeRole",

@@ -1,71 +1,47 @@
-//! The gateway put together: verify, authorise, strip, sign, forward.
+//! The gateway put together: verify, authorise, strip, sign, forward; and STS for its callers.
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use credfed_core::aws::EnvProvider;
-use credfed_core::{AwsCredentials, CachedProvider, StaticProvider};
+use credfed_core::Secret;
+use credfed_core::session::{Revocation, SealedSessions};
 use credfed_sigv4_verify::{Profile, Verifier};
-use credfed_tower::{SignSigV4Layer, StaticKeys, StripCredentials, VerifySigV4Layer};
+use credfed_tower::oidc::OidcDiscovery;
+use credfed_tower::sts::StsService;
+use credfed_tower::{
+    ByShape, ByShapeError, SealedSessionResolver, SignSigV4Layer, StaticKeys, StripCredentials,
+    VerifySigV4Layer,
+};
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use tower::{Service, ServiceBuilder};
 
 use crate::answer::Settle;
-use crate::cli::{Endpoint, ExternalUpstream, Region};
-use crate::embedded::EmbeddedUpstream;
+use crate::endpoint::Region;
 use crate::forward::Forward;
+use crate::front::Front;
+use crate::journal;
 use crate::keys::Key;
 use crate::linger::Linger;
-use crate::{journal, policy};
+use crate::policy::{Holder, Policy};
+use crate::roles::Inbound;
+use crate::upstream::Upstream;
 
-/// Where requests go, and as whom.
-#[derive(Debug)]
-pub(crate) struct Upstream {
-    endpoint: Endpoint,
-    region: Region,
-    credentials: CachedProvider<AwsCredentials>,
-    /// Runs as long as this lives.
-    embedded: Option<EmbeddedUpstream>,
+/// Whom the gateway lets in.
+#[derive(Default)]
+pub(crate) struct Callers {
+    pub(crate) keys: Vec<Key>,
+    /// Roles, and the sessions that are given out for them.
+    pub(crate) sts: Option<(Inbound, SealedSessions)>,
+    pub(crate) revocation: Revocation,
 }
 
-impl Upstream {
-    pub(crate) async fn start(
-        external: Option<ExternalUpstream>,
-        region: &Region,
-    ) -> Result<Self, Box<dyn Error>> {
-        let Some(external) = external else {
-            let embedded = EmbeddedUpstream::start().await?;
-            return Ok(Self {
-                endpoint: Endpoint::local(embedded.address())?,
-                region: region.clone(),
-                credentials: CachedProvider::new(StaticProvider::new(embedded.credentials())),
-                embedded: Some(embedded),
-            });
-        };
-        let credentials = match external.credentials {
-            Some(credentials) => CachedProvider::new(StaticProvider::new(credentials)),
-            None => CachedProvider::new(EnvProvider::new()),
-        };
-        // A credential that is not there is found out now, not with the first request.
-        credentials.get().await.map_err(|error| {
-            let wanted = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment";
-            format!("--upstream needs --upstream-access-key, or {wanted}: {error}")
-        })?;
-        Ok(Self { endpoint: external.endpoint, region: external.region, credentials, embedded: None })
-    }
-}
-
-impl fmt::Display for Upstream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.embedded {
-            Some(_) => write!(f, "{}, embedded, over a temporary folder", self.endpoint),
-            None => self.endpoint.fmt(f),
-        }
+impl Callers {
+    /// How many roles can be assumed.
+    pub(crate) fn roles(&self) -> usize {
+        self.sts.as_ref().map_or(0, |(inbound, _)| inbound.rights.len())
     }
 }
 
@@ -74,7 +50,8 @@ impl fmt::Display for Upstream {
 pub(crate) fn service(
     upstream: &Upstream,
     region: &Region,
-    keys: Vec<Key>,
+    callers: Callers,
+    discovery: Option<OidcDiscovery>,
 ) -> Result<
     impl Service<
         Request<Incoming>,
@@ -88,18 +65,46 @@ pub(crate) fn service(
     + 'static,
     Box<dyn Error>,
 > {
+    let Callers { keys, sts, revocation } = callers;
+    let users: Vec<_> =
+        keys.into_iter().map(|key| (key.secret, Holder::new(key.access_key_id, key.rights))).collect();
+    let (sts, policy, sessions) = match sts {
+        None => (None, Policy::default(), None),
+        Some((inbound, sessions)) => {
+            let Inbound { account, issuers, tagging, naming, roles, rights } = inbound;
+            let policy = Policy::new(&account, users.iter().map(|(_, holder)| holder), rights);
+            let resolver = SealedSessionResolver::new(sessions.clone()).revocation(revocation);
+            let callers = resolve(&users, Some(&resolver))?;
+            let sts = StsService::builder(account, sessions, callers).issuers(issuers).roles(roles);
+            let sts = tagging.into_iter().fold(sts, |sts, issuer| sts.session_tags_from(issuer));
+            let sts = naming.into_iter().fold(sts, |sts, issuer| sts.source_identity_from(issuer));
+            (Some(sts.build()?), policy, Some(resolver))
+        }
+    };
     let verifier = Verifier::builder().profile(Profile::S3).region(region.as_str()).build()?;
-    let keys = keys.into_iter().fold(StaticKeys::new(), |keys, key| {
-        keys.with_key(key.access_key_id, key.secret, Arc::new(key.rights))
-    });
     let sign = SignSigV4Layer::new(upstream.credentials.clone(), upstream.region.as_str(), "s3")
         .upstream(&upstream.endpoint.uri()?)?;
-    Ok(ServiceBuilder::new()
-        .layer(journal::layer())
+    let s3 = ServiceBuilder::new()
         .layer_fn(Linger::new)
-        .layer(VerifySigV4Layer::new(verifier, keys, policy::authorize))
+        .layer(VerifySigV4Layer::new(verifier, resolve(&users, sessions.as_ref())?, policy))
         .layer(StripCredentials::new())
         .layer_fn(Settle::new)
         .layer(sign)
-        .service(Forward::to(&upstream.endpoint)?))
+        .service(Forward::to(&upstream.endpoint)?);
+    Ok(ServiceBuilder::new().layer(journal::layer()).service(Front { discovery, sts, s3 }))
+}
+
+/// Long-lived keys, and sessions if there are any: told apart by their shape.
+fn resolve(
+    users: &[(Secret, Holder)],
+    sessions: Option<&SealedSessionResolver>,
+) -> Result<ByShape<Holder>, ByShapeError> {
+    let keys = users.iter().fold(StaticKeys::new(), |keys, (secret, holder)| {
+        keys.with_key(holder.name(), secret.clone(), holder.clone())
+    });
+    let callers = ByShape::new().static_keys(keys)?;
+    Ok(match sessions {
+        Some(sessions) => callers.sealed(sessions.clone()),
+        None => callers,
+    })
 }

@@ -100,6 +100,11 @@ impl GrantTemplate {
         Self { buckets: Buckets::Any, prefix: Vec::new(), actions: Action::ALL.to_vec() }
     }
 
+    /// Whether it puts in the subject of the web identity.
+    pub(crate) fn names_the_subject(&self) -> bool {
+        self.prefix.contains(&Part::Claim(Claim::Subject))
+    }
+
     /// The grant of one session; none where a claim that it names is missing or is no plain segment.
     pub(crate) fn of<'a>(&self, claim: impl Fn(&Claim) -> Option<&'a str>) -> Option<Grant> {
         let mut prefix = String::new();

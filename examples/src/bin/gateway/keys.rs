@@ -24,7 +24,7 @@ use crate::grants::AllowEntry;
 use crate::rights::Rights;
 
 /// A key that callers sign with, and its rights.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Key {
     pub(crate) access_key_id: String,
     pub(crate) secret: Secret,

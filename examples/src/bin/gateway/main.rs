@@ -1,18 +1,23 @@
 //! An S3 gateway in front of any S3 server: callers' signatures are verified, their rights judged, and what is
 //! allowed is signed anew with a credential that no caller holds.
 //!
-//! Read `gateway.rs` first: the layers in their order. `needs.rs`, `rights.rs` and `keys.rs` are the policy,
-//! `embedded.rs` is the server behind it when none is named, `self_test/` drives all of it.
+//! Read `gateway.rs` first: the layers in their order, and STS beside them. `policy.rs`, `needs.rs`, `rights.rs`,
+//! `keys.rs` and `roles.rs` say who may do what; `upstream.rs` and `identity.rs`, how the gateway gets a credential
+//! without having one; `cloud.rs` is the cloud behind it when no upstream is named; `self_test/` drives all of it.
 
 mod answer;
+mod background;
 mod banner;
 mod cli;
+mod cloud;
 mod config_file;
-mod embedded;
 mod endpoint;
 mod forward;
+mod front;
 mod gateway;
 mod grants;
+mod house;
+mod identity;
 mod journal;
 mod keys;
 mod linger;
@@ -20,8 +25,11 @@ mod names;
 mod needs;
 mod policy;
 mod rights;
+mod roles;
 mod self_test;
 mod serve;
+mod upstream;
+mod visitors;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -32,8 +40,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::cli::{Arguments, Settings};
-use crate::gateway::Upstream;
-use crate::keys::Key;
+use crate::house::House;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -50,26 +57,25 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(settings: Settings) -> Result<ExitCode, Box<dyn Error>> {
+async fn run(mut settings: Settings) -> Result<ExitCode, Box<dyn Error>> {
     // First of all, so that no interruption leaves a folder behind.
     let (stop, hurry) = interrupts()?;
-    let keys = match &settings.keys {
-        Some(file) => keys::read(file)?,
-        None => vec![Key::generate()?],
-    };
-    let upstream = Upstream::start(settings.upstream, &settings.region).await?;
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
     let address = listener.local_addr()?;
+    let House { upstream, callers, discovery, visitors, made, .. } = &mut House::build(&mut settings).await?;
+    let (keys, roles) = (callers.keys.len(), callers.roles());
+    let service = gateway::service(upstream, &settings.region, std::mem::take(callers), discovery.take())?;
+    let serving = tokio::spawn(serve::serve(listener, service, stop, hurry));
+    // Whoever gives out the credential may want to read the gateway's own keys first, so it serves already.
+    upstream.check().await.map_err(|error| upstream::advice(&error))?;
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "other machines can reach this plain HTTP port: put TLS in front of it");
     }
-    tracing::info!(%address, %upstream, keys = keys.len(), "the gateway listens; paste the lines below elsewhere");
-    let made = keys.first().filter(|_| settings.keys.is_none());
-    banner::print(io::stdout(), address, &settings.region, made)?;
-    let service = gateway::service(&upstream, &settings.region, keys)?;
-    serve::serve(listener, service, stop, hurry).await;
+    tracing::info!(%address, %upstream, keys, roles, "the gateway listens; paste the lines below elsewhere");
+    banner::print(io::stdout(), address, &settings.region, visitors.as_ref(), made.as_ref())?;
+    serving.await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,18 +1,109 @@
-//! The authoriser: what the key may do against what the request needs. It runs after the signature was verified and
-//! before anything goes on.
+//! The authoriser: what the caller may do against what the request needs. It runs after the signature was verified
+//! and before anything goes on, so that nobody without rights causes an exchange for the gateway's own credential.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use credfed_tower::{AccessRequest, Denied};
+use credfed_core::session::SessionClaims;
+use credfed_tower::sts::{Account, KeyHolder};
+use credfed_tower::{AccessRequest, Authorize, Denied, Principal, Session};
 
+use crate::grants::Claim;
 use crate::needs;
-use crate::rights::Rights;
+use crate::rights::{Rights, RoleRights};
 
-/// Allows a request when every one of its needs is covered by the caller's rights.
-pub(crate) fn authorize(request: &AccessRequest<'_, Arc<Rights>>) -> Result<(), Denied> {
-    let needs = needs::of(request.parts()).map_err(|unclear| Denied::new(unclear.to_string()))?;
-    match needs.iter().find(|need| !request.claims().cover(need)) {
-        None => Ok(()),
-        Some(need) => Err(Denied::new(format!("{} has no right to {need}", request.access_key_id()))),
+/// Whose long-lived key it is. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Holder(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    rights: Rights,
+}
+
+/// Rights by name, for sessions: they have those of their role, or of the user whose key they were made with. A
+/// long-lived key brings its own.
+#[derive(Debug, Default)]
+pub(crate) struct Policy {
+    users: HashMap<String, Holder>,
+    roles: HashMap<String, RoleRights>,
+}
+
+impl Holder {
+    /// The name of the key is the name of its user.
+    pub(crate) fn new(name: String, rights: Rights) -> Self {
+        Self(Arc::new(Inner { name, rights }))
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.0.name
+    }
+}
+
+impl KeyHolder for Holder {
+    fn user_name(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.0.name)
+    }
+}
+
+impl Policy {
+    pub(crate) fn new<'a>(
+        account: &Account,
+        users: impl IntoIterator<Item = &'a Holder>,
+        roles: HashMap<String, RoleRights>,
+    ) -> Self {
+        let users = users.into_iter().map(|user| (account.user_arn(&user.0.name), user.clone())).collect();
+        Self { users, roles }
+    }
+
+    /// `None` for a role or user that is gone.
+    fn rights<'a>(&'a self, principal: &'a Principal<Holder>) -> Option<Cow<'a, Rights>> {
+        let claims = match principal {
+            Principal::Static(holder) => return Some(Cow::Borrowed(&holder.0.rights)),
+            Principal::Session(session) => session.claims(),
+        };
+        match claims.role() {
+            Some(arn) => self.roles.get(arn).map(|role| Cow::Owned(role.of(|name| value(claims, name)))),
+            None => self.users.get(claims.principal()).map(|user| Cow::Borrowed(&user.0.rights)),
+        }
+    }
+
+    /// Allows a request when every one of its needs is covered by the caller's rights.
+    fn judge(&self, request: &AccessRequest<'_, Principal<Holder>>) -> Result<(), Denied> {
+        let needs = needs::of(request.parts()).map_err(|unclear| Denied::new(unclear.to_string()))?;
+        let rights = self.rights(request.claims()).ok_or_else(|| Denied::new("its role or user is gone"))?;
+        match needs.iter().find(|need| !rights.cover(need)) {
+            None => Ok(()),
+            Some(need) => Err(Denied::new(format!("{} has no right to {need}", who(request)))),
+        }
+    }
+}
+
+impl Authorize<Principal<Holder>> for Policy {
+    type Future = Ready<Result<(), Denied>>;
+
+    fn authorize(&self, request: &AccessRequest<'_, Principal<Holder>>) -> Self::Future {
+        ready(self.judge(request))
+    }
+}
+
+/// For the log: a key's id, or a session's role.
+fn who(request: &AccessRequest<'_, Principal<Holder>>) -> String {
+    let session = request.claims().as_session().map(Session::claims).and_then(SessionClaims::role);
+    match session {
+        Some(role) => format!("{} ({role})", request.access_key_id()),
+        None => request.access_key_id().to_owned(),
+    }
+}
+
+/// What a session says under the name that a grant may use.
+fn value<'a>(claims: &'a SessionClaims, name: &Claim) -> Option<&'a str> {
+    match name {
+        Claim::Subject => claims.subject(),
+        Claim::SourceIdentity => claims.source_identity(),
+        Claim::Tag(key) => claims.tags().find(|tag| tag.key.eq_ignore_ascii_case(key)).map(|tag| tag.value),
     }
 }

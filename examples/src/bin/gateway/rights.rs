@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::grants::{Claim, GrantTemplate};
 use crate::names::{BucketName, KeyPrefix, ObjectKey};
 
 /// One kind of thing that can be done in a bucket.
@@ -25,6 +26,13 @@ pub(crate) enum Action {
 pub(crate) struct Rights {
     pub(crate) list_buckets: bool,
     pub(crate) grants: Vec<Grant>,
+}
+
+/// What sessions of one role may do, each with its own claims.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RoleRights {
+    pub(crate) list_buckets: bool,
+    pub(crate) grants: Vec<GrantTemplate>,
 }
 
 /// Some actions in one bucket or all of them, on keys that begin with a prefix.
@@ -87,6 +95,19 @@ impl Rights {
                 self.grants.iter().any(|grant| grant.covers(bucket, *action, extent))
             }
         }
+    }
+}
+
+impl RoleRights {
+    /// Everything, everywhere.
+    pub(crate) fn all() -> Self {
+        Self { list_buckets: true, grants: vec![GrantTemplate::everything()] }
+    }
+
+    /// The rights of a session with these claims.
+    pub(crate) fn of<'a>(&self, claim: impl Fn(&Claim) -> Option<&'a str>) -> Rights {
+        let grants = self.grants.iter().filter_map(|grant| grant.of(&claim)).collect();
+        Rights { list_buckets: self.list_buckets, grants }
     }
 }
 

@@ -60,6 +60,17 @@ pub(crate) async fn serve<S, B>(
     }
 }
 
+/// Serves for as long as it is polled, for what runs inside and stops with the gateway.
+pub(crate) async fn until_dropped<S, B>(listener: TcpListener, service: S)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    serve(listener, service, std::future::pending(), std::future::pending()).await;
+}
+
 fn spawn<S, B>(stream: TcpStream, service: S, connections: &GracefulShutdown)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,

@@ -11,7 +11,7 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
-use credfed_core::{AwsCredentials, Clock, SystemClock};
+use credfed_core::{AwsCredentials, Clock, Secret, SystemClock};
 use http::{HeaderValue, Request};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -27,6 +27,7 @@ pub(super) struct Raw {
     body: Bytes,
     signer: Option<AwsCredentials>,
     region: Option<&'static str>,
+    service: &'static str,
     age: Duration,
     presigned_for: Option<Duration>,
     /// Stands in for the hash of the body.
@@ -55,6 +56,7 @@ impl Raw {
             body: Bytes::new(),
             signer: None,
             region: None,
+            service: "s3",
             age: Duration::ZERO,
             presigned_for: None,
             payload: None,
@@ -62,8 +64,19 @@ impl Raw {
         }
     }
 
-    pub(super) fn body(mut self, body: &'static str) -> Self {
-        self.body = Bytes::from_static(body.as_bytes());
+    /// A signed call of an STS action, its parameters in the form.
+    pub(super) fn sts(form: &[(&str, &str)]) -> Self {
+        let form: Vec<String> =
+            form.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+        let mut request = Self::new("POST", "/")
+            .body(format!("Version=2011-06-15&{}", form.join("&")))
+            .header("content-type", "application/x-www-form-urlencoded");
+        request.service = "sts";
+        request
+    }
+
+    pub(super) fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
         self
     }
 
@@ -132,7 +145,7 @@ impl Raw {
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(self.region.unwrap_or(bench.region.as_str()))
-            .name("s3")
+            .name(self.service)
             .time(now().checked_sub(self.age).ok_or("before all time")?)
             .settings(settings)
             .build()?
@@ -172,13 +185,59 @@ pub(super) async fn send(request: Request<Full<Bytes>>) -> Result<Answer, BoxErr
     Ok(Answer { status, code, body })
 }
 
+/// The request without anything that signs it.
+pub(super) async fn send_unsigned(raw: Raw, bench: &Bench) -> Result<Answer, BoxError> {
+    let mut request =
+        Request::builder().method(raw.method).uri(format!("http://{}{}", bench.address, raw.target));
+    for (name, value) in &raw.headers {
+        request = request.header(*name, value);
+    }
+    send(request.body(Full::new(raw.body))?).await
+}
+
+impl Answer {
+    /// The text of the first element of that name; empty where there is none.
+    pub(super) fn element(&self, name: &str) -> &str {
+        let found = self.body.split_once(&format!("<{name}>")).and_then(|(_, rest)| rest.split_once("</"));
+        found.map_or("", |(text, _)| text)
+    }
+
+    /// The credentials of an answer of STS.
+    pub(super) fn credentials(&self) -> Result<AwsCredentials, BoxError> {
+        let part = |name| match self.element(name) {
+            "" => Err(BoxError::from(self.to_string())),
+            text => Ok(text.to_owned()),
+        };
+        let (secret, token) = (Secret::new(part("SecretAccessKey")?), Secret::new(part("SessionToken")?));
+        Ok(AwsCredentials::new(part("AccessKeyId")?, secret, Some(token)))
+    }
+}
+
+/// Everything but what is unreserved (RFC 3986) as escapes.
+fn escaped(value: &str) -> String {
+    use std::fmt::Write;
+    value.bytes().fold(String::new(), |mut text, byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                text.push(char::from(byte));
+            }
+            other => drop(write!(text, "%{other:02X}")),
+        }
+        text
+    })
+}
+
 fn now() -> SystemTime {
     SystemClock.wall()
 }
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let start: String = self.body.chars().take(300).collect();
+        // An answer that was not expected may hold credentials.
+        let start: String = match self.status {
+            200 => "…".to_owned(),
+            _ => self.body.chars().take(300).collect(),
+        };
         write!(f, "the answer was {} {}: {start}", self.status, self.code)
     }
 }

@@ -1,0 +1,161 @@
+//! The upstream for when there is none: a cloud on a loopback port of its own. Its STS trusts the gateway's OpenID
+//! provider and gives out sessions of one role; its S3 takes those sessions and nothing else. Behind that stands an S3
+//! server of other people's making (s3s with s3s-fs) with its own signature check on: what credfed signs, a stranger
+//! verifies.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::io;
+use std::net::Ipv4Addr;
+
+use bytes::Bytes;
+use credfed_core::keyring::{KeyRing, SharedKeyRing};
+use credfed_core::oidc::{TrustedIssuer, TrustedIssuers};
+use credfed_core::session::SealedSessions;
+use credfed_core::{AwsCredentials, CachedProvider, Clock, Secret, StaticProvider, SystemClock};
+use credfed_sigv4_verify::{Profile, Verifier};
+use credfed_tower::sign::SignError;
+use credfed_tower::sts::{Account, IssuerFacts, Role, RoleTable, StsService, Trust};
+use credfed_tower::verify::AnswerBody;
+use credfed_tower::{
+    AccessRequest, ByShape, Denied, Principal, SealedSessionResolver, SignSigV4Layer, StripCredentials,
+    VerifySigV4Layer,
+};
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use hyper::body::Incoming;
+use s3s::HttpError;
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s_fs::FileSystem;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+
+use crate::background::Background;
+use crate::cli::RoleSettings;
+use crate::endpoint::{Endpoint, Region};
+use crate::front::Front;
+use crate::identity::{Identity, network};
+use crate::keys::Key;
+use crate::serve;
+
+const ACCOUNT: &str = "111122223333";
+const ROLE: &str = "gateway";
+const SUBJECT: &str = "gateway";
+const AUDIENCE: &str = "cloud.internal";
+
+/// Runs until it is dropped; its folder goes with it.
+#[derive(Debug)]
+pub(crate) struct Cloud {
+    endpoint: Endpoint,
+    role_arn: String,
+    _serving: Background,
+    _folder: TempDir,
+}
+
+impl Cloud {
+    /// Starts it. Whoever holds an assertion of `identity` about the gateway may assume its one role.
+    pub(crate) async fn start(region: &Region, identity: &Identity) -> Result<Self, Box<dyn Error>> {
+        let folder = tempfile::Builder::new().prefix("credfed-gateway-").tempdir()?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let endpoint = Endpoint::local(address)?;
+
+        let account = Account::new(ACCOUNT)?;
+        let trust = Trust::web_identity(identity.url()).audience(AUDIENCE).subject(SUBJECT);
+        let role = Role::new(&account, ROLE)?.trust(trust);
+        let role_arn = role.arn().to_owned();
+        let issuer = TrustedIssuer::builder(identity.url())
+            .audience(AUDIENCE)
+            .network(network(identity.url()))
+            .build()?;
+        let issuers = TrustedIssuers::new([issuer])?;
+        let roles = RoleTable::new([role], &IssuerFacts::of(&issuers))?;
+
+        // Its ring lives as long as it does, and so do the sessions that it gives out.
+        let ring = SharedKeyRing::new(KeyRing::generate(SystemClock.wall())?);
+        let sessions = SealedSessions::new(&endpoint.to_string(), ring);
+        let keys = ByShape::<&str>::new().sealed(SealedSessionResolver::new(sessions.clone()));
+        let sts =
+            StsService::builder(account, sessions.clone(), keys).issuers(issuers).roles(roles).build()?;
+
+        let s3 = s3(&folder, &endpoint, region, &sessions, role_arn.clone())?;
+        let front = Front { discovery: None, sts: Some(sts), s3 };
+        let serving = Background::spawn(serve::until_dropped(listener, front));
+        Ok(Self { endpoint, role_arn, _serving: serving, _folder: folder })
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// How the gateway gets in.
+    pub(crate) fn role(&self) -> RoleSettings {
+        RoleSettings {
+            sts: self.endpoint.clone(),
+            role_arn: self.role_arn.clone(),
+            session_name: "credfed-gateway".to_owned(),
+            session_seconds: None,
+            audience: AUDIENCE.to_owned(),
+        }
+    }
+}
+
+/// Sessions of the role may do everything; nobody else may do anything.
+#[expect(clippy::type_complexity, reason = "a stack of layers has no shorter name")]
+fn s3(
+    folder: &TempDir,
+    endpoint: &Endpoint,
+    region: &Region,
+    sessions: &SealedSessions,
+    role_arn: String,
+) -> Result<
+    impl Service<
+        Request<Incoming>,
+        Response = Response<
+            impl Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+        >,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
+    + Send
+    + 'static,
+    Box<dyn Error>,
+> {
+    let verifier = Verifier::builder().profile(Profile::S3).region(region.as_str()).build()?;
+    let keys = ByShape::<()>::new().sealed(SealedSessionResolver::new(sessions.clone()));
+    let may = move |request: &AccessRequest<'_, Principal<()>>| match request.claims().as_session() {
+        Some(session) if session.claims().role() == Some(&role_arn) => Ok(()),
+        _ => Err(Denied::new("not a session of the role")),
+    };
+    let (store, key) = store(folder)?;
+    let key = CachedProvider::new(StaticProvider::new(key));
+    let sign = SignSigV4Layer::new(key, region.as_str(), "s3").upstream(&endpoint.uri()?)?;
+    let stack = ServiceBuilder::new()
+        .layer(VerifySigV4Layer::new(verifier, keys, may))
+        .layer(StripCredentials::new())
+        .layer(sign)
+        .service(store);
+    Ok(service_fn(move |request| {
+        let answer = stack.clone().oneshot(request);
+        async move { Ok(answer.await.unwrap_or_else(|error| broken(&error))) }
+    }))
+}
+
+/// The store, and the key that nobody but the layer before it ever learns.
+fn store(folder: &TempDir) -> io::Result<(S3Service, AwsCredentials)> {
+    let key = Key::generate().map_err(io::Error::other)?;
+    let files = FileSystem::new(folder.path()).map_err(|error| io::Error::other(format!("{error:?}")))?;
+    let mut service = S3ServiceBuilder::new(files);
+    service.set_auth(SimpleAuth::from_single(key.access_key_id.as_str(), key.secret.expose()));
+    let secret = Secret::new(key.secret.expose().to_owned());
+    Ok((service.build(), AwsCredentials::new(key.access_key_id, secret, None)))
+}
+
+fn broken<B>(error: &SignError<HttpError>) -> Response<AnswerBody<B>> {
+    tracing::error!(%error, "the store inside does not answer");
+    let mut response = Response::new(AnswerBody::default());
+    *response.status_mut() = StatusCode::BAD_GATEWAY;
+    response
+}
