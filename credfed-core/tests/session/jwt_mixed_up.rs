@@ -158,7 +158,7 @@ fn an_assertion_is_no_session_token_although_the_same_key_signed_it() {
         let token = sign(&pair, &input(&with(&header, "typ", typ), &payload));
         assert_eq!(open(&sessions, &with_token(&held, token)), Err(OpenError::Malformed));
     }
-    let mut untyped = header.clone();
+    let mut untyped = header;
     untyped.as_object_mut().unwrap().remove("typ");
     let token = sign(&pair, &input(&untyped, &payload));
     assert_eq!(open(&sessions, &with_token(&held, token)), Err(OpenError::Malformed));
