@@ -122,6 +122,33 @@ fn a_new_key_works_within_the_cool_down_whoever_asked_before() {
 }
 
 #[test]
+fn a_key_that_is_named_late_in_the_cool_down_works_when_it_ends() {
+    let stage = Stage::new();
+    assert_eq!(stage.judge(&stage.one, "one"), Ok(()));
+    assert_eq!(stage.judge(&stage.other, "somebody's invention"), UNKNOWN);
+    assert_eq!(stage.fetches(), 2);
+    stage.publish(&[(&stage.one, "one"), (&stage.other, "other")]);
+    stage.advance(29);
+    assert_eq!(stage.judge(&stage.other, "other"), UNKNOWN, "the issuer was asked lately");
+    stage.advance(1);
+    assert_eq!(stage.judge(&stage.other, "other"), Ok(()));
+    assert_eq!(stage.fetches(), 3);
+}
+
+#[test]
+fn a_key_works_after_a_fetch_that_failed_as_soon_as_the_issuer_may_be_asked_again() {
+    let stage = Stage::new();
+    assert_eq!(stage.judge(&stage.one, "one"), Ok(()));
+    stage.web.fails("/keys", 503);
+    assert_eq!(stage.judge(&stage.other, "somebody's invention"), UNKNOWN);
+    stage.publish(&[(&stage.one, "one"), (&stage.other, "other")]);
+    stage.advance(15);
+    assert_eq!(stage.judge(&stage.other, "other"), UNKNOWN);
+    stage.advance(15);
+    assert_eq!(stage.judge(&stage.other, "other"), Ok(()));
+}
+
+#[test]
 fn what_was_unknown_is_forgotten_with_the_next_key_set() {
     let stage = Stage::new();
     assert_eq!(stage.judge(&stage.one, "one"), Ok(()));
