@@ -54,6 +54,7 @@ impl IssuerStateFile {
     /// that a new key is published before it signs.
     ///
     /// The read itself blocks for as long as the file system takes for a small file.
+    #[allow(clippy::manual_async_fn, reason = "the signature says that it is Send and 'static")]
     pub fn watch(
         self,
         issuer: Issuer,
