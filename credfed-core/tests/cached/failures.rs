@@ -344,6 +344,7 @@ fn what_expires_while_a_caller_waits_is_not_served_before_a_load_has_failed() {
         assert!(poll_once(&mut waiting).is_pending());
         runtime.advance(3 * SECOND);
         assert!(poll_once(&mut waiting).is_pending(), "the source may be about to bring another one");
+        assert!(at_once(&provider).is_none(), "nor to whoever comes late");
         runtime.advance(15 * SECOND);
         assert_eq!(runtime.block_on(waiting).unwrap().unwrap().is_stale(), stale);
         assert_eq!(source.calls(), 2);

@@ -447,3 +447,16 @@ fn a_key_that_is_there_twice_is_published_once() {
         .unwrap();
     assert_eq!(kids(&issuer, NOW), [public.kid()]);
 }
+
+#[test]
+fn a_key_signs_neither_before_it_is_published_nor_once_it_is_retired() {
+    let times = KeyTimes { publish: at(NOW + 10), activate: now(), retire: Some(at(NOW + 20)) };
+    let issuer = Issuer::builder(ISSUER).signer(key(), times).build().unwrap();
+    for (seconds, signs) in
+        [(NOW, false), (NOW + 9, false), (NOW + 10, true), (NOW + 19, true), (NOW + 20, false)]
+    {
+        let claims = AssertionClaims::new("gateway", AUDIENCE);
+        assert_eq!(block_on(issuer.sign(&claims, at(seconds))).is_ok(), signs, "{}", seconds - NOW);
+        assert_eq!(kids(&issuer, seconds).is_empty(), !signs, "{}", seconds - NOW);
+    }
+}
