@@ -76,6 +76,35 @@ async fn a_redirect_is_not_followed() {
     assert!(futures::FutureExt::now_or_never(reached).is_none());
 }
 
+/// The environment is a process's own, so the test runs itself in another one.
+#[tokio::test]
+async fn a_proxy_of_the_environment_never_sees_what_is_on_this_machine() {
+    const INNER: &str = "CREDFED_TEST_BEHIND_A_PROXY";
+    let body = |answer: Result<http::Response<Bytes>, ProviderError>| answer.unwrap().into_body();
+    if std::env::var_os(INNER).is_some() {
+        let client = HttpTransport::client().build().unwrap();
+        for host in ["127.0.0.1", "localhost"] {
+            let (url, _) = serve(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\ndirect").await;
+            assert_eq!(body(client.send(get(&url.replace("127.0.0.1", host))).await), "direct", "{host}");
+        }
+        assert_eq!(body(client.send(get("http://sts.example.com/")).await), "proxy");
+        return;
+    }
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nproxy".to_vec();
+    let proxy = raw::Raw::new(vec![raw::Deed::Answer(answer)], || {}).await;
+    let mut inner = std::process::Command::new(std::env::current_exe().unwrap());
+    inner
+        .args(["--exact", "a_proxy_of_the_environment_never_sees_what_is_on_this_machine"])
+        .env(INNER, "1")
+        .env("http_proxy", format!("http://{}", proxy.authority))
+        .env_remove("no_proxy")
+        .env_remove("NO_PROXY")
+        .env_remove("REQUEST_METHOD");
+    let output = tokio::task::spawn_blocking(move || inner.output().unwrap()).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(proxy.requests().len(), 1);
+}
+
 #[tokio::test]
 async fn a_drip_ends_at_the_deadline() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

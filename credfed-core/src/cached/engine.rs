@@ -195,7 +195,9 @@ impl<C: Send + Sync + 'static> Core<C> {
     /// more time, or the end of a load that ought to have ended by itself. A load ends by a timer of the
     /// runtime that polled it first, and that one may have stopped running.
     pub(super) fn overdue(&self, flight: &Flight<C>) -> Overdue<C> {
-        if let Some(cached) = self.fallback() {
+        // The credential may have expired during the wait, with no load failed since.
+        let failing = self.gate.lock().failures > 0;
+        if let Some(cached) = self.fallback().filter(|cached| failing || !cached.stale) {
             return Overdue::Answer(Ok(cached));
         }
         let now = self.runtime.now();
@@ -203,10 +205,11 @@ impl<C: Send + Sync + 'static> Core<C> {
         if !left.is_zero() {
             return Overdue::WaitOn(left);
         }
-        match self.fail(flight.id, too_late(), now) {
-            Landing::Failed(error) => Overdue::Answer(Err(error)),
-            Landing::Loaded(_) | Landing::Lost => Overdue::Answer(Err(too_late())),
-        }
+        let error = match self.fail(flight.id, too_late(), now) {
+            Landing::Failed(error) => error,
+            Landing::Loaded(_) | Landing::Lost => too_late(),
+        };
+        Overdue::Answer(self.fallback().ok_or(error))
     }
 
     /// What a load brought, unless it expired, was rejected or was replaced before its waiter looked.

@@ -1,5 +1,6 @@
 //! The identity provider that we are.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -155,6 +156,9 @@ impl Issuer {
         let signing = current(&keys, now).map(|key| key.public.kid());
         let mut published: Vec<_> = keys.iter().filter(|key| key.times.is_published(now)).collect();
         published.sort_by_key(|key| Some(key.public.kid()) != signing);
+        // Two keys of one id are none to whoever reads the set.
+        let mut seen = HashSet::new();
+        published.retain(|key| seen.insert(key.public.kid()));
         let keys: Vec<Value> = published.into_iter().map(|key| Value::Object(jwk(&key.public))).collect();
         Bytes::from(json!({ "keys": keys }).to_string())
     }
@@ -184,9 +188,17 @@ impl Issuer {
     ///
     /// # Errors
     ///
-    /// That of [`IssuerState::parse`]; the keys at hand stay in use, and the log has a line about it.
+    /// That of [`IssuerState::parse`], and [`Misconfigured`](crate::ErrorKind::Misconfigured) if no key would sign now
+    /// where one does; the keys at hand stay in use, and the log has a line about it.
     pub fn reload(&self, text: &str) -> Result<(), ProviderError> {
-        match IssuerState::parse(text) {
+        let signs = |keys: &[Key]| current(keys, self.now()).is_some();
+        let state = IssuerState::parse(text).and_then(|state| {
+            if signs(&self.inner.keys.load()) && !signs(&together(&self.inner.fixed, Some(&state))) {
+                return Err(ProviderError::misconfigured("no key of the issuer's state signs now"));
+            }
+            Ok(state)
+        });
+        match state {
             Ok(state) => {
                 self.replace(&state);
                 Ok(())

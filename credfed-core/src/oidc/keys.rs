@@ -120,12 +120,14 @@ impl Fetched {
         if self.is_unknown(seen.generation(), name) {
             return None;
         }
-        let newer = self.cache.refreshed(seen).await;
-        let latest = newer.as_ref().unwrap_or(seen);
-        if matches!(latest.choose(kid, algorithm), Choice::None) {
-            self.note_unknown(latest.generation(), name);
+        let asked = self.runtime.coarse_now().mono;
+        let newer = self.cache.refreshed(seen).await?;
+        // Only a set that was fetched since says that a key is not there. Without one, the cool-down says how long
+        // nobody is asked: a memory that began later than it would outlast it, and keep a new key out.
+        if matches!(newer.choose(kid, algorithm), Choice::None) {
+            self.note_unknown(newer.generation(), name, asked.saturating_add(nanos(COOL_DOWN)));
         }
-        newer
+        Some(newer)
     }
 
     fn is_unknown(&self, generation: u64, name: u64) -> bool {
@@ -134,9 +136,10 @@ impl Fetched {
             && unknown.until.get(&name).is_some_and(|&until| self.runtime.coarse_now().mono < until)
     }
 
-    /// Remembers an unknown key id as long as these keys are current, and no longer than one cool-down: the
-    /// issuer may publish the key any moment. A full memory takes in nothing new, which costs nobody a fetch.
-    fn note_unknown(&self, generation: u64, name: u64) {
+    /// Remembers an unknown key id as long as these keys are current, and no longer than until the end of the
+    /// cool-down: the issuer may publish the key any moment. A full memory takes in nothing new, which costs nobody a
+    /// fetch.
+    fn note_unknown(&self, generation: u64, name: u64, until: u64) {
         let now = self.runtime.coarse_now().mono;
         let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
         if generation < unknown.generation {
@@ -149,7 +152,7 @@ impl Fetched {
             unknown.until.retain(|_, until| now < *until);
         }
         if unknown.until.len() < MOST_UNKNOWN {
-            unknown.until.insert(name, now.saturating_add(nanos(COOL_DOWN)));
+            unknown.until.insert(name, until);
         }
     }
 }

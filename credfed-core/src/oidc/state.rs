@@ -72,7 +72,7 @@ impl IssuerState {
     }
 
     /// Adds the next key: published now, signing after `lead`. Keys that have no end yet get one: `overlap` after
-    /// the next one began to sign. Retired keys are dropped.
+    /// the next one began to sign. Retired keys are dropped, and so are those that would begin to sign after this one.
     ///
     /// `lead` must be longer than whoever trusts this issuer keeps its keys (an hour is usual); `overlap` as long as
     /// the longest assertion lives, and a little for clocks that differ.
@@ -100,6 +100,9 @@ impl IssuerState {
         let far = || wrong("the times of the key are beyond the calendar");
         let activate = now.checked_add(lead).map(whole_seconds).ok_or_else(far)?;
         let retire = activate.checked_add(overlap).map(whole_seconds).ok_or_else(far)?;
+        // A key that waits for a later moment than the new one's is overtaken: it would take over in the end, and be
+        // retired before what it signs has expired. It has signed nothing yet.
+        keys.retain(|key| key.times.activate <= now || key.times.activate < activate);
         for key in &mut keys {
             let earliest = key.times.activate.checked_add(Duration::from_secs(1)).ok_or_else(far)?;
             key.times.retire.get_or_insert(retire.max(earliest));

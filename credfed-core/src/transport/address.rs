@@ -80,18 +80,20 @@ impl Class {
     }
 
     fn of_v6(address: Ipv6Addr) -> Self {
-        // Metadata servers within fc00::/7: Amazon's instances, pods and clock, Google's (fd20:ce::254).
-        const METADATA: [[u16; 8]; 4] = [
-            [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254],
-            [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23],
-            [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x123],
+        // Metadata servers within fc00::/7, beside all of Amazon's fd00:ec2::/32: Google's, Oracle's, Scaleway's,
+        // Akamai's and Alibaba's.
+        const METADATA: [[u16; 8]; 5] = [
             [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254],
+            [0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe],
+            [0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42],
+            [0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1],
+            [0xfd00, 0x100, 0, 0, 0, 0, 0x100, 0x200],
         ];
         let segments = address.segments();
         if address == Ipv6Addr::LOCALHOST {
             return Self::Loopback;
         }
-        if METADATA.contains(&segments) || matches!(segments, [0xfd00, 0xec2, 0, 0, 0, 0, 0, _]) {
+        if METADATA.contains(&segments) || matches!(segments, [0xfd00, 0xec2, ..]) {
             return Self::Forbidden;
         }
         match segments {
@@ -186,8 +188,14 @@ mod tests {
             "100.100.100.200",
             "fd00:ec2::254",
             "fd00:ec2::23",
+            "fd00:ec2:0:1::1",
             "fd20:ce::254",
             "fe80::a9fe:a9fe",
+            // The same over IPv6: Oracle, Scaleway, Akamai, Alibaba.
+            "fd00:c1::a9fe:a9fe",
+            "fd00:42::42",
+            "fd00:a9fe:a9fe::1",
+            "fd00:100::100:200",
             // Unspecified, link-local, site-local, multicast, broadcast, reserved.
             "0.0.0.0",
             "0.1.2.3",

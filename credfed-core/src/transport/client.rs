@@ -1,6 +1,7 @@
 //! The client that comes with the crate.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -37,7 +38,8 @@ impl ClientBuilder {
         Self { proxy: true, connect_timeout: Duration::from_secs(2), reach: Reach::Anywhere }
     }
 
-    /// Ignores the proxies that the environment names. Default: they are used.
+    /// Ignores the proxies that the environment names. Default: they are used, but never for loopback addresses and
+    /// `localhost`: what is on this machine, often plain http, is no other machine's business.
     pub fn without_proxy(mut self) -> Self {
         self.proxy = false;
         self
@@ -63,21 +65,29 @@ impl ClientBuilder {
     ///
     /// [`Misconfigured`](crate::ErrorKind::Misconfigured) if TLS cannot be set up on this machine.
     pub fn build(self) -> Result<HttpTransport, ProviderError> {
+        let guard = (self.reach != Reach::Anywhere).then(|| GuardedResolver::new(self.reach));
+        let direct = self.client(guard.as_ref(), false)?;
+        let client = match &guard {
+            None if self.proxy => self.client(None, true)?,
+            _ => direct.clone(),
+        };
+        Ok(HttpTransport::new(DefaultClient { client, direct, guard }))
+    }
+
+    fn client(&self, guard: Option<&GuardedResolver>, proxy: bool) -> Result<reqwest::Client, ProviderError> {
         let builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
             .connect_timeout(self.connect_timeout);
-        let guard = (self.reach != Reach::Anywhere).then(|| GuardedResolver::new(self.reach));
-        let builder = if self.proxy && guard.is_none() { builder } else { builder.no_proxy() };
-        let builder = match &guard {
+        let builder = if proxy { builder } else { builder.no_proxy() };
+        let builder = match guard {
             Some(guard) => builder.dns_resolver(guard.clone()),
             None => builder,
         };
-        let client = builder.build().map_err(|error| {
-            ProviderError::misconfigured("no http client").with_source(error.without_url())
-        })?;
-        Ok(HttpTransport::new(DefaultClient { client, guard }))
+        builder
+            .build()
+            .map_err(|error| ProviderError::misconfigured("no http client").with_source(error.without_url()))
     }
 }
 
@@ -94,6 +104,8 @@ impl fmt::Debug for ClientBuilder {
 #[derive(Clone)]
 struct DefaultClient {
     client: reqwest::Client,
+    /// For what is on this machine; knows no proxy.
+    direct: reqwest::Client,
     guard: Option<GuardedResolver>,
 }
 
@@ -108,16 +120,23 @@ impl Service<http::Request<Bytes>> for DefaultClient {
 
     /// Errors lose their URL: a query may hold what nobody should read.
     fn call(&mut self, request: http::Request<Bytes>) -> Self::Future {
-        let Self { client, guard } = self.clone();
+        let Self { client, direct, guard } = self.clone();
         async move {
             let request = reqwest::Request::try_from(request).map_err(reqwest::Error::without_url)?;
             if let Some(guard) = guard {
                 guard.check_literal(request.url().host_str())?;
             }
+            let client = if is_on_this_machine(request.url()) { direct } else { client };
             let answer = client.execute(request).await.map_err(reqwest::Error::without_url)?;
             let answer: http::Response<reqwest::Body> = answer.into();
             Ok(answer.map(|body| body.map_err(|error| error.without_url().into()).boxed_unsync()))
         }
         .boxed()
     }
+}
+
+fn is_on_this_machine(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -333,3 +333,20 @@ fn refreshed_ends_with_nothing_when_the_load_fails_or_hangs_and_may_ask_again_af
     runtime.advance(15 * SECOND);
     assert_eq!(runtime.block_on(provider.refreshed(&seen)).unwrap().map(|newer| *newer), Some(4));
 }
+
+#[test]
+fn refreshed_leaves_a_source_alone_that_asked_for_patience() {
+    let (runtime, source, _) = stage(Act::Give(HOUR));
+    let provider = CachedProvider::builder(Arc::clone(&source))
+        .runtime(runtime.clone())
+        .refresh_cooldown(SECOND)
+        .build();
+    let seen = get(&runtime, &provider).unwrap();
+    source.next(Act::Fail(ProviderError::throttled("slow down", Some(60 * SECOND))));
+    assert!(runtime.block_on(provider.refreshed(&seen)).unwrap().is_none());
+    runtime.advance(59 * SECOND);
+    assert!(runtime.block_on(provider.refreshed(&seen)).unwrap().is_none());
+    assert_eq!(source.calls(), 2);
+    runtime.advance(SECOND);
+    assert_eq!(runtime.block_on(provider.refreshed(&seen)).unwrap().map(|newer| *newer), Some(3));
+}

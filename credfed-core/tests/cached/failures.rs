@@ -330,3 +330,23 @@ fn a_stale_credential_is_not_waited_for_longer_than_two_seconds_once_a_load_has_
     assert!(runtime.block_on(second).unwrap().unwrap().is_stale());
     assert!(at_once(&provider).unwrap().unwrap().is_stale());
 }
+
+#[test]
+fn what_expires_while_a_caller_waits_is_not_served_before_a_load_has_failed() {
+    for (act, stale) in [(Act::Late(5 * SECOND, Box::new(Act::Give(HOUR))), false), (Act::Hang, true)] {
+        let (runtime, source, _) = stage(Act::Give(HOUR));
+        let provider =
+            CachedProvider::builder(Arc::clone(&source)).runtime(runtime.clone()).serve_expired(HOUR).build();
+        get(&runtime, &provider).unwrap();
+        source.then_always(act);
+        runtime.advance(HOUR - SECOND);
+        let mut waiting = provider.get();
+        assert!(poll_once(&mut waiting).is_pending());
+        runtime.advance(3 * SECOND);
+        assert!(poll_once(&mut waiting).is_pending(), "the source may be about to bring another one");
+        assert!(at_once(&provider).is_none(), "nor to whoever comes late");
+        runtime.advance(15 * SECOND);
+        assert_eq!(runtime.block_on(waiting).unwrap().unwrap().is_stale(), stale);
+        assert_eq!(source.calls(), 2);
+    }
+}

@@ -402,3 +402,61 @@ fn the_older_form_of_an_rsa_key_is_taken_too() {
         LocalSigner::from_pkcs8_der(Algorithm::Rs256, bytes).unwrap().public_key()
     );
 }
+
+#[test]
+fn a_key_that_is_overtaken_before_it_signed_never_signs() {
+    let (first, second, third) = (key(), key(), key());
+    let overtaken = second.public_key().kid().to_owned();
+    let last = third.public_key().kid().to_owned();
+    let mut state = IssuerState::new(first, now());
+    let (hour, overlap) = (Duration::from_secs(3_600), Duration::from_secs(900));
+    state.rotate(second, now(), hour, overlap).unwrap();
+    // In a hurry: the third key signs from now on, with the second one still waiting for its hour.
+    state.rotate(third, at(NOW + 60), Duration::ZERO, overlap).unwrap();
+    let issuer = Issuer::builder("https://id.example.com").state(state).build().unwrap();
+    for seconds in [60, 3_599, 3_600, 3_601, 4_000, 4_500, 90_000] {
+        let signs = signed_by(&issuer, NOW + seconds);
+        assert_ne!(signs, overtaken, "it would be retired before what it signed expires: {seconds}");
+        assert_eq!(signs, last, "{seconds}");
+    }
+}
+
+#[test]
+fn a_state_in_which_no_key_signs_is_refused_and_the_last_good_one_stays() {
+    let time = VirtualRuntime::new(now());
+    let state = IssuerState::new(key(), now());
+    let issuer = Issuer::builder("https://id.example.com").state(state).runtime(time).build().unwrap();
+    let before = signed_by(&issuer, NOW);
+    let next = IssuerState::new(key(), at(NOW + 3_600));
+    assert!(issuer.reload(next.to_text().unwrap().expose()).is_err());
+    assert_eq!(signed_by(&issuer, NOW), before);
+    let this = IssuerState::new(key(), now());
+    assert!(issuer.reload(this.to_text().unwrap().expose()).is_ok());
+    assert_ne!(signed_by(&issuer, NOW), before);
+}
+
+#[test]
+fn a_key_that_is_there_twice_is_published_once() {
+    let own = key();
+    let times = KeyTimes::from(now());
+    let public = own.public_key().clone();
+    let issuer = Issuer::builder("https://id.example.com")
+        .publish(public.clone(), times)
+        .state(IssuerState::new(own, now()))
+        .build()
+        .unwrap();
+    assert_eq!(kids(&issuer, NOW), [public.kid()]);
+}
+
+#[test]
+fn a_key_signs_neither_before_it_is_published_nor_once_it_is_retired() {
+    let times = KeyTimes { publish: at(NOW + 10), activate: now(), retire: Some(at(NOW + 20)) };
+    let issuer = Issuer::builder(ISSUER).signer(key(), times).build().unwrap();
+    for (seconds, signs) in
+        [(NOW, false), (NOW + 9, false), (NOW + 10, true), (NOW + 19, true), (NOW + 20, false)]
+    {
+        let claims = AssertionClaims::new("gateway", AUDIENCE);
+        assert_eq!(block_on(issuer.sign(&claims, at(seconds))).is_ok(), signs, "{}", seconds - NOW);
+        assert_eq!(kids(&issuer, seconds).is_empty(), !signs, "{}", seconds - NOW);
+    }
+}

@@ -25,6 +25,17 @@ fn changed(key: &Key, changes: &[(&str, Option<Value>)]) -> Value {
     jwk
 }
 
+/// The very same point, with one byte of `y` at the end of `x`.
+fn shifted(key: &Key) -> Vec<(&'static str, Option<Value>)> {
+    use base64::Engine;
+    let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let jwk = key.jwk("k");
+    let part = |name: &str| engine.decode(jwk[name].as_str().unwrap()).unwrap();
+    let (mut x, mut y) = (part("x"), part("y"));
+    x.push(y.remove(0));
+    vec![("x", Some(json!(crate::support::b64(x)))), ("y", Some(json!(crate::support::b64(y))))]
+}
+
 #[test]
 fn keys_that_cannot_be_used_are_left_out_and_the_set_stays() {
     let set = |name: &'static str, value: Value| (name, Some(value));
@@ -73,6 +84,7 @@ fn keys_that_cannot_be_used_are_left_out_and_the_set_stays() {
         (p256, vec![set("x", json!("AAAA"))]),
         (p256, vec![set("x", x_of_another)]),
         (p256, vec![set("y", json!(crate::support::b64([0; 32])))]),
+        (p256, shifted(p256)),
         (p256, vec![set("alg", json!("ES384"))]),
         (p384, vec![set("crv", json!("P-256"))]),
     ] {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use credfed_core::VirtualRuntime;
-use credfed_core::oidc::{Flaw, JwtError, TrustedIssuers};
+use credfed_core::oidc::{Flaw, JwtError, Network, TrustedIssuer, TrustedIssuers};
 use serde_json::json;
 
-use crate::support::{Key, NOW, Web, at, claims, discovery, jwks, now, trusted};
+use crate::support::{AUDIENCE, Key, NOW, Web, at, claims, discovery, jwks, now, trusted};
 
 const MINUTE: u64 = 60;
 
@@ -119,6 +119,33 @@ fn a_new_key_works_within_the_cool_down_whoever_asked_before() {
     assert_eq!(stage.fetches(), 2);
     assert_eq!(stage.judge(&stage.other, "other"), Ok(()));
     assert_eq!(stage.fetches(), 3);
+}
+
+#[test]
+fn a_key_that_is_named_late_in_the_cool_down_works_when_it_ends() {
+    let stage = Stage::new();
+    assert_eq!(stage.judge(&stage.one, "one"), Ok(()));
+    assert_eq!(stage.judge(&stage.other, "somebody's invention"), UNKNOWN);
+    assert_eq!(stage.fetches(), 2);
+    stage.publish(&[(&stage.one, "one"), (&stage.other, "other")]);
+    stage.advance(29);
+    assert_eq!(stage.judge(&stage.other, "other"), UNKNOWN, "the issuer was asked lately");
+    stage.advance(1);
+    assert_eq!(stage.judge(&stage.other, "other"), Ok(()));
+    assert_eq!(stage.fetches(), 3);
+}
+
+#[test]
+fn a_key_works_after_a_fetch_that_failed_as_soon_as_the_issuer_may_be_asked_again() {
+    let stage = Stage::new();
+    assert_eq!(stage.judge(&stage.one, "one"), Ok(()));
+    stage.web.fails("/keys", 503);
+    assert_eq!(stage.judge(&stage.other, "somebody's invention"), UNKNOWN);
+    stage.publish(&[(&stage.one, "one"), (&stage.other, "other")]);
+    stage.advance(15);
+    assert_eq!(stage.judge(&stage.other, "other"), UNKNOWN);
+    stage.advance(15);
+    assert_eq!(stage.judge(&stage.other, "other"), Ok(()));
 }
 
 #[test]
@@ -328,6 +355,57 @@ fn a_discovery_document_must_be_the_issuers_own_and_point_where_it_may() {
         let (verdict, fetched) = stage(&discovery(uri));
         assert!(matches!(verdict, Err(JwtError::KeysUnavailable(_))), "{uri}");
         assert_eq!(fetched, 0, "{uri}");
+    }
+}
+
+#[test]
+fn a_private_issuer_points_to_its_own_origin_or_to_public_hosts_and_nowhere_else() {
+    let key = Key::p256();
+    let home = "https://10.0.0.5:8443";
+    for (uri, fetched) in [
+        ("https://10.0.0.5:8443/keys", 1),
+        ("https://keys.example.com/keys", 1),
+        ("https://10.0.0.5/keys", 0),
+        ("https://10.0.0.5:8444/keys", 0),
+        ("https://10.0.0.6:8443/keys", 0),
+        ("https://192.168.0.1/keys", 0),
+        ("https://[fd12::1]/keys", 0),
+        ("https://127.0.0.1/keys", 0),
+        ("http://10.0.0.5:8443/keys", 0),
+        ("https://169.254.169.254/keys", 0),
+    ] {
+        let runtime = VirtualRuntime::new(now());
+        let web = Web::with_keys(&jwks(&[key.jwk("p256")]));
+        let document = json!({"issuer": home, "jwks_uri": uri}).to_string();
+        web.page("/.well-known/openid-configuration", &[], &document);
+        let issuer = TrustedIssuer::builder(home)
+            .audience(AUDIENCE)
+            .network(Network::Private)
+            .transport(web.transport())
+            .runtime(runtime.clone());
+        let issuers = TrustedIssuers::new([issuer.build().unwrap()]).unwrap();
+        let mut claims = claims();
+        claims["iss"] = json!(home);
+        let token = key.token_of(&json!({"alg": "ES256", "kid": "p256"}), &claims);
+        let verdict = runtime.block_on(issuers.validate(&token, now())).unwrap();
+        assert_eq!((verdict.is_ok(), web.asked("/keys")), (fetched == 1, fetched), "{uri}");
+    }
+}
+
+#[test]
+fn an_issuer_that_never_answered_is_asked_three_times_a_minute() {
+    let stage = Stage::new();
+    stage.web.fails("/.well-known/openid-configuration", 503);
+    for minute in 0..5 {
+        let before = stage.web.requests();
+        for _ in 0..60 {
+            assert!(stage.judge(&stage.one, "one").unwrap_err().is_transient());
+            stage.advance(1);
+        }
+        // The first three tries come quickly.
+        let most = if minute == 0 { 5 } else { 3 };
+        let asked = stage.web.requests() - before;
+        assert!((2..=most).contains(&asked), "{asked} requests in minute {minute}");
     }
 }
 

@@ -275,6 +275,13 @@ mod tests {
             "https://h/?",
             "http://canary.example:9000/",
             "http://10.0.0.1/",
+            "http://0.0.0.0/",
+            "http://127.0.0.1.canary.example/",
+            "http://127.0.0.1@canary.example/",
+            "http://[::]/",
+            "http://[::ffff:10.0.0.1]/",
+            "http://localhost./",
+            "http://167772161/",
             "http://localhost.canary.example/",
         ] {
             let error = StsEndpoint::custom(url, "us-east-1").unwrap_err();
