@@ -52,7 +52,8 @@ def end_with_parent():
 
 
 class Gateway:
-    """A gateway on a free port; `exports` is what it tells another terminal."""
+    """A gateway on a free port. `block` is what it tells another terminal: `exports` is what that sets, `offered` what
+    it has as comments, for who wants a long-lived key in place of a web identity."""
 
     def __init__(self, *arguments, port=0, env=None):
         self.folder = tempfile.mkdtemp(prefix="credfed-e2e-")
@@ -66,7 +67,7 @@ class Gateway:
             text=True,
             env={**os.environ, "TMPDIR": self.folder, **(env or {})},
         )
-        self.exports = {}
+        self.block, self.exports, self.offered = "", {}, {}
         self._read_the_block()
 
     def _read_the_block(self):
@@ -82,10 +83,11 @@ class Gateway:
             line = lines.get(timeout=60)
             if not line:
                 raise RuntimeError(f"the gateway ended ({self.process.wait()}): {self.log()}")
-            words = line.split(maxsplit=1)
-            if words[0] == "export":
-                name, value = words[1].strip().split("=", 1)
-                self.exports[name] = value
+            self.block += line
+            for start, found in (("export ", self.exports), ("# export ", self.offered)):
+                if line.startswith(start):
+                    name, value = line.removeprefix(start).rstrip("\n").split("=", 1)
+                    found[name] = value
 
     @property
     def url(self):
@@ -93,7 +95,8 @@ class Gateway:
 
     @property
     def key(self):
-        return self.exports["AWS_ACCESS_KEY_ID"], self.exports["AWS_SECRET_ACCESS_KEY"]
+        found = {**self.offered, **self.exports}
+        return found["AWS_ACCESS_KEY_ID"], found["AWS_SECRET_ACCESS_KEY"]
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as log:
