@@ -131,7 +131,7 @@ class Stand:
         self.port = free_port()
         self.issuer = f"http://127.0.0.1:{self.port}"
         self.state = os.path.join(folder, "issuer.json")
-        tool("issuer", "new", self.state, "--alg", "RS256", "--key", first.path, "--cert", first.certificate)
+        tool("issuer", "new", self.state, "--key", first.path, "--cert", first.certificate)
         # Both certificates at once: the second is known to Ceph before its key signs anything.
         ceph.trust_provider(self.issuer, first, second)
         self.role = ceph.web_role("by-gateway", self.issuer)
