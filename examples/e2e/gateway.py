@@ -17,6 +17,7 @@ from unittest import mock
 import boto3
 import botocore.auth
 from boto3.s3.transfer import TransferConfig
+from botocore import UNSIGNED
 from botocore.config import Config
 
 from harness import GATEWAY, Checks, Gateway, equal, http, refused
@@ -636,9 +637,16 @@ def no_secret_in_the_log(gateway):
     signature = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)["X-Amz-Signature"][0]
     http("GET", url + "&X-Amz-Security-Token=canary-token")
     http("GET", gateway.url + "/e2e/plain", headers={"Authorization": "canary-authorization"})
+    with open(gateway.exports["AWS_WEB_IDENTITY_TOKEN_FILE"], encoding="ascii") as file:
+        token = file.read()
+    sts = boto3.client("sts", endpoint_url=gateway.url, region_name=gateway.exports["AWS_REGION"],
+                       config=Config(signature_version=UNSIGNED))
+    session = sts.assume_role_with_web_identity(RoleArn=gateway.exports["AWS_ROLE_ARN"], RoleSessionName="log",
+                                                WebIdentityToken=token)["Credentials"]
     log = gateway.log()
     equal("GET" in log and "/e2e/plain" in log, True)
-    for canary in [gateway.key[1], signature, "canary", "Signature=0", "Signature=f"]:
+    for canary in [gateway.key[1], signature, "canary", "Signature=0", "Signature=f", "eyJ", token[-60:], "cf1.",
+                   session["SecretAccessKey"], session["SessionToken"][-60:]]:
         if canary in log:
             line = next(line for line in log.splitlines() if canary in line)
             raise AssertionError(f"in the log: {line[:300]}")

@@ -25,6 +25,11 @@ for name in [name for name in os.environ if name.startswith(("AWS_", "GATEWAY_",
     del os.environ[name]
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+# What is laid down for a while lies here too, so that a driver that is killed leaves nothing elsewhere.
+tempfile.tempdir = os.environ["TMPDIR"] = os.path.join(CACHE, "tmp")
+os.makedirs(tempfile.tempdir, exist_ok=True)
+# One that is asked to end cleans up like one that is interrupted.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 
 
@@ -66,9 +71,14 @@ class Gateway:
             stderr=self._log,
             text=True,
             env={**os.environ, "TMPDIR": self.folder, **(env or {})},
+            preexec_fn=end_with_parent,
         )
         self.block, self.exports, self.offered = "", {}, {}
-        self._read_the_block()
+        try:
+            self._read_the_block()
+        except BaseException:
+            self.stop()
+            raise
 
     def _read_the_block(self):
         lines = queue.Queue()
