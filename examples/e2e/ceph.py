@@ -68,11 +68,18 @@ class Ceph(cluster.Cluster):
 
     def exchanges(self):
         """How often its STS has been asked for a web identity."""
-        return self.log("rgw").count("sts:assume_role_web_identity verifying requester")
+        return self.settled().count("sts:assume_role_web_identity verifying requester")
+
+    def settled(self):
+        """radosgw's log, once all that was answered before is in it."""
+        mark = f"/mark-{os.urandom(6).hex()}"
+        http("GET", self.url + mark)
+        within(10, "radosgw writes its log", lambda: f'"GET {mark} ' in self.log("rgw"))
+        return self.log("rgw")
 
     def served(self, bucket):
         """Of all requests for a bucket: {request: its session token}, and [(user, method, status, agent)]."""
-        log = self.log("rgw")
+        log = self.settled()
         requests = re.findall(rf" req (\d+) \S+ s->object=.* s->bucket={bucket}$", log, re.MULTILINE)
         tokens = dict(re.findall(r" req (\d+) \S+ x>> x-amz-security-token:(\S+)$", log, re.MULTILINE))
         lines = re.findall(rf' - (\S+) \[[^]]*\] "(\w+) /{bucket}[/? ]\S* ?HTTP/1.1" (\d+) \S+ \S+ "([^"]*)"', log)
@@ -317,9 +324,9 @@ def object_store(stand):
         return count[0]
 
     def assumed():
-        before = stand.ceph.log("rgw").count("sts:assume_role verifying requester")
+        before = stand.ceph.settled().count("sts:assume_role verifying requester")
         note = ended_well("--chain-role-arn", chained)
-        equal(stand.ceph.log("rgw").count("sts:assume_role verifying requester"), before + 1)
+        equal(stand.ceph.settled().count("sts:assume_role verifying requester"), before + 1)
         return note
 
     checks.run("object_store with our provider, straight to Ceph", ended_well)
@@ -415,6 +422,7 @@ def refusals(stand, key, previous, stranger):
 def temporary_credentials(stand):
     """Ceph's own log of all that was done with the bucket: never without a session token, by nobody else."""
     tokens, lines = stand.ceph.served("reports")
+    equal(len(lines), len(tokens))
     equal([request for request, token in tokens.items() if not token], [])
     equal({user for user, *_ in lines}, {"$oidc$gateway"})
     agents = {name: sum(agent.startswith(name) for *_, agent in lines)
