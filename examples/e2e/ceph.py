@@ -17,7 +17,7 @@ from boto3.s3.transfer import TransferConfig
 
 import cluster
 from harness import Checks, Gateway, equal, free_port, http, program, refused, tool
-from inbound import SESSION, WRITER, Inbound
+from inbound import SESSION, WRITER, Inbound, replace
 from web_identity import (AUDIENCE, Identity, Load, Provider, SigningKey, bad_tokens, certificate, good_token, keywords,
                           s3_client, sts_client, within)
 
@@ -340,6 +340,16 @@ def rotation(stand, first, second):
     def keys():
         return [key["x5c"][0] for key in json.loads(http("GET", stand.issuer + "/.well-known/jwks.json")[1])["keys"]]
 
+    def unreadable():
+        """A file that is no state changes nothing; the operator learns of it."""
+        with open(stand.state, encoding="ascii") as file:
+            text = file.read()
+        before = keys()
+        replace(stand.state, text[:len(text) // 2])
+        within(10, "the log tells", lambda: "the issuer's keys stay as they are" in stand.gateway.log())
+        equal(keys(), before)
+        replace(stand.state, text)
+
     def rotated():
         """Replicas come up all the while, each with an exchange of its own: before, over and after the change."""
         old, new = (certificate(key) for key in (first, second))
@@ -370,7 +380,8 @@ def rotation(stand, first, second):
             within(30, "a replica before", lambda: load.counts["replicas"] >= 2)
             said = tool("issuer", "rotate", stand.state, "--activate-in", "10s", "--key", second.path, "--cert",
                         second.certificate)
-            change = datetime.datetime.fromisoformat(re.search(r" next +(\S+)", said)[1]).timestamp()
+            until = re.search(r" next +(\S+)Z", said)[1]
+            change = datetime.datetime.fromisoformat(until + "+00:00").timestamp()
             published = within(30, "the next key is published", lambda: sorted(keys()) == sorted([old, new]))
             # Ceph 16 tries the first key of the set alone, so the one that signs has to come first.
             equal(keys()[0], old)
@@ -388,6 +399,7 @@ def rotation(stand, first, second):
         stand.s3.put_object(Bucket="reports", Key="svc/after", Body=b"after")
         equal(stand.s3.get_object(Bucket="reports", Key="svc/after")["Body"].read(), b"after")
 
+    checks.run("issuer: a file that is none", unreadable)
     checks.run("issuer: its key rotated while requests run", rotated)
     checks.run("issuer: what was served before is served after", still)
 

@@ -1,4 +1,4 @@
-"""The gateway, started without any option, as boto3, the AWS CLI and curl meet it: with its web identity or its key."""
+"""The gateway as boto3, the AWS CLI and curl meet it: with its web identity or with a key."""
 
 import datetime
 import hashlib

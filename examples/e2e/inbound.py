@@ -85,3 +85,10 @@ class Inbound:
 def private(path, flags):
     """An opener of files that nobody else may read."""
     return os.open(path, flags, 0o600)
+
+
+def replace(path, text):
+    """Replaces a private file as a whole."""
+    with open(path + ".new", "w", encoding="ascii", opener=private) as file:
+        file.write(text)
+    os.replace(path + ".new", path)
