@@ -79,12 +79,14 @@ impl SharedKeyRing {
         self.0.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The alarm: what was to be loaded is no ring.
+    /// The alarm: what was to be loaded is no ring. It is raised once for each fault, however often that is met.
     pub(super) fn refused(&self, error: &KeyRingError) {
-        tracing::error!(target: "credfed::keyring", %error, "the last good key ring stays in use");
         self.report(|status| {
             status.refused += 1;
-            status.error = Some(error.clone());
+            if status.error.as_ref() != Some(error) {
+                tracing::error!(target: "credfed::keyring", %error, "the last good key ring stays in use");
+                status.error = Some(error.clone());
+            }
         });
     }
 

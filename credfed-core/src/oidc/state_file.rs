@@ -1,6 +1,5 @@
 //! An issuer's state that lives in a file.
 
-use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,29 +53,22 @@ impl IssuerStateFile {
     /// that a new key is published before it signs.
     ///
     /// The read itself blocks for as long as the file system takes for a small file.
-    pub fn watch(
-        self,
-        issuer: Issuer,
-        runtime: Arc<dyn Runtime>,
-        every: Duration,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        async move {
-            // `None` once it could not be read, which is said once.
-            let mut seen = Some(Secret::new(""));
-            loop {
-                runtime.sleep(every).await;
-                match self.text() {
-                    Ok(text) if seen.as_ref() == Some(&text) => {}
-                    Ok(text) => {
-                        // What is wrong with it, the issuer tells the log.
-                        let _ = issuer.reload(text.expose());
-                        seen = Some(text);
-                    }
-                    Err(error) if seen.take().is_some() => {
-                        tracing::error!(issuer = issuer.url(), %error, "the issuer's keys stay as they are");
-                    }
-                    Err(_) => {}
+    pub async fn watch(self, issuer: Issuer, runtime: Arc<dyn Runtime>, every: Duration) {
+        // `None` once it could not be read, which is said once.
+        let mut seen = Some(Secret::new(""));
+        loop {
+            runtime.sleep(every).await;
+            match self.text() {
+                Ok(text) if seen.as_ref() == Some(&text) => {}
+                Ok(text) => {
+                    // What is wrong with it, the issuer tells the log.
+                    let _ = issuer.reload(text.expose());
+                    seen = Some(text);
                 }
+                Err(error) if seen.take().is_some() => {
+                    tracing::error!(issuer = issuer.url(), %error, "the issuer's keys stay as they are");
+                }
+                Err(_) => {}
             }
         }
     }
