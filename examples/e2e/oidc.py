@@ -11,8 +11,8 @@ from boto3.s3.transfer import TransferConfig
 
 from harness import Checks, Gateway, equal, http, refused, tool
 from inbound import ACCOUNT, CHAINED, NOBODYS, NOWHERE, SESSION, WRITER, Inbound, replace
-from web_identity import (AUDIENCE, SUBJECT, Identity, Load, Provider, SigningKey, bad_tokens, certificate, claims, encode,
-                          flip, good_token, mint, order, public_jwk, s3_client, sts_client, within)
+from web_identity import (AUDIENCE, SUBJECT, Identity, Load, Provider, SigningKey, bad_tokens, certificate, claims,
+                          encode, flip, good_token, mint, order, public_jwk, s3_client, sts_client, within)
 
 MIB = 1 << 20
 # JWKS are fetched anew for a key that is not known, but not more often than this.
