@@ -1,4 +1,4 @@
-"""The gateway as boto3, the AWS CLI and curl meet it."""
+"""The gateway as boto3, the AWS CLI and curl meet it: with its web identity or with a key."""
 
 import datetime
 import hashlib
@@ -17,6 +17,7 @@ from unittest import mock
 import boto3
 import botocore.auth
 from boto3.s3.transfer import TransferConfig
+from botocore import UNSIGNED
 from botocore.config import Config
 
 from harness import GATEWAY, Checks, Gateway, equal, http, refused
@@ -269,6 +270,70 @@ def boto3_refusals(gateway):
     checks.run("boto3: other region", other_region)
 
 
+# --- the block -------------------------------------------------------------------------------------------------------
+
+
+def pasted(gateway):
+    """The block as it is printed, in a shell whose environment is not clean: all that a person does is paste it."""
+    stale = {"AWS_ACCESS_KEY_ID": "AKIASTALE", "AWS_SECRET_ACCESS_KEY": "stale", "AWS_SESSION_TOKEN": "stale",
+             "AWS_PROFILE": "stale", "AWS_REGION": "eu-north-1"}
+    visitor = "arn:aws:sts::000000000000:assumed-role/visitor/visitor"
+    folder = tempfile.mkdtemp(prefix="credfed-e2e-")
+
+    def shell(*command):
+        done = subprocess.run(["sh", "-euc", gateway.block + 'exec "$@"', "sh", sys.executable, *command], cwd=folder,
+                              env={**os.environ, **stale}, capture_output=True, text=True, timeout=120, check=False,
+                              stdin=subprocess.DEVNULL)
+        if done.returncode:
+            raise AssertionError(f"{command}: {done.returncode} {done.stdout} {done.stderr}")
+        return done.stdout
+
+    def what_it_says():
+        equal(sorted(gateway.exports), sorted([
+            "AWS_ALLOW_HTTP", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_REGION",
+            "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE"]))
+        equal(sorted(gateway.offered), ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+        file = gateway.exports["AWS_WEB_IDENTITY_TOKEN_FILE"]
+        equal(os.stat(file).st_mode & 0o077, 0)
+
+    def boto3_by_it():
+        found = json.loads(shell("-c", """
+import boto3, botocore.config, json
+session = boto3.Session()
+found = session.get_credentials()
+s3 = session.client("s3")
+s3.create_bucket(Bucket="pasted")
+s3.put_object(Bucket="pasted", Key="a/b c", Body=b"by a visitor")
+body = s3.get_object(Bucket="pasted", Key="a/b c")["Body"].read().decode()
+# Without being told so boto3 still signs URLs with version 2, which is refused.
+v4 = session.client("s3", config=botocore.config.Config(signature_version="s3v4"))
+url = v4.generate_presigned_url("get_object", Params={"Bucket": "pasted", "Key": "a/b c"})
+print(json.dumps([found.method, found.get_frozen_credentials().token[:4], body,
+                  session.client("sts").get_caller_identity()["Arn"], url]))
+"""))
+        url = found.pop()
+        equal(found, ["assume-role-with-web-identity", "cf1.", "by a visitor", visitor])
+        equal("X-Amz-Security-Token=cf1." in url, True)
+        equal(http("GET", url), (200, b"by a visitor"))
+
+    def aws_by_it():
+        aws = os.path.join(os.path.dirname(sys.executable), "aws")
+        equal(json.loads(shell(aws, "sts", "get-caller-identity"))["Arn"], visitor)
+        with open(os.path.join(folder, "file"), "wb") as file:
+            file.write(BIG[:9 * MIB])
+        shell(aws, "s3", "cp", "file", "s3://pasted/by cli")
+        shell(aws, "s3", "cp", "s3://pasted/by cli", "back")
+        with open(os.path.join(folder, "back"), "rb") as file:
+            equal(hashlib.sha256(file.read()).hexdigest(), hashlib.sha256(BIG[:9 * MIB]).hexdigest())
+        shell(aws, "s3", "rb", "s3://pasted", "--force")
+        equal("pasted" in shell(aws, "s3", "ls"), False)
+
+    checks.run("the block: a web identity to use, a key as a comment", what_it_says)
+    checks.run("the block, pasted as it is: boto3", boto3_by_it)
+    checks.run("the block, pasted as it is: AWS CLI", aws_by_it)
+    shutil.rmtree(folder)
+
+
 # --- rights ----------------------------------------------------------------------------------------------------------
 
 KEYS = """
@@ -305,7 +370,7 @@ def rights():
             reader = client(gateway, ("reader", reader_secret))
 
             def prepare():
-                equal("AWS_SECRET_ACCESS_KEY" in gateway.exports, False)
+                equal("AWS_SECRET_ACCESS_KEY=" in gateway.block, False)
                 for bucket in ("reports", "inbox", "other"):
                     owner.create_bucket(Bucket=bucket)
                     owner.put_object(Bucket=bucket, Key="2026/a", Body=b"a")
@@ -374,7 +439,9 @@ def aws_cli(gateway):
         file.write("[default]\ns3 =\n    signature_version = s3v4\n")
 
     def aws(*arguments, status=0, config=os.devnull):
-        env = {**os.environ, **gateway.exports, "AWS_CONFIG_FILE": config}
+        access, secret = gateway.key
+        env = {**os.environ, "AWS_ENDPOINT_URL": gateway.url, "AWS_REGION": gateway.exports["AWS_REGION"],
+               "AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret, "AWS_CONFIG_FILE": config}
         done = subprocess.run([sys.executable, program, *arguments], env=env, cwd=folder, capture_output=True, text=True,
                               timeout=120, stdin=subprocess.DEVNULL, check=False)
         if (done.returncode == 0) != (status == 0):
@@ -479,6 +546,12 @@ def program():
                 (["--upstream", "http://127.0.0.1:1", "--upstream-access-key", "k"], "GATEWAY_UPSTREAM_SECRET_KEY"),
                 (["--upstream", "http://127.0.0.1:1"], "AWS_ACCESS_KEY_ID"),
                 (["--listen", "nowhere"], "--listen"),
+                (["--roles", os.path.join(folder, "missing")], "missing: cannot be read"),
+                (["--roles", path], "keys.toml, line 1: unknown field `key`"),
+                (["--upstream", "http://127.0.0.1:1", "--token-ring", path], "--token-ring needs --roles"),
+                (["--issuer", "http://example.org"], "--issuer: "),
+                (["--issuer", "http://127.0.0.1:1", "--issuer-state", path], "keys.toml"),
+                (["--upstream", "http://127.0.0.1:1", "--upstream-sts", "http://127.0.0.1:1"], "--role-arn"),
             ]:
                 done = subprocess.run([GATEWAY, *arguments], capture_output=True, text=True, timeout=60, check=False)
                 if done.returncode == 0 or done.stdout or says not in done.stderr:
@@ -488,7 +561,9 @@ def program():
     def help_text():
         text = subprocess.run([GATEWAY, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
         for flag in ["--listen", "--upstream", "--upstream-access-key", "--upstream-secret-key-env",
-                     "--upstream-session-token-env", "--upstream-region", "--region", "--keys", "--self-test"]:
+                     "--upstream-session-token-env", "--upstream-region", "--region", "--upstream-sts", "--role-arn",
+                     "--upstream-session-name", "--upstream-session-seconds", "--upstream-audience", "--issuer",
+                     "--issuer-state", "--issuer-subject", "--keys", "--roles", "--token-ring", "--self-test"]:
             if flag not in text:
                 raise AssertionError(f"--help says nothing of {flag}")
 
@@ -504,12 +579,23 @@ def program():
         equal(len(read), len(BIG))
         left = gateway.folder
         equal(gateway.process.wait(timeout=60), 0)
-        equal([name for name in os.listdir(left) if name.startswith("credfed-gateway-")], [])
+        equal(os.listdir(left), ["log"])
         gateway.stop()
+
+    def self_test():
+        with tempfile.TemporaryDirectory(prefix="credfed-e2e-") as folder:
+            done = subprocess.run([GATEWAY, "--self-test"], capture_output=True, text=True, timeout=300, check=False,
+                                  env={**os.environ, "TMPDIR": folder}, stdin=subprocess.DEVNULL)
+            count = re.search(r"^(\d+) passed, 0 failed$", done.stdout, re.MULTILINE)
+            if done.returncode or not count or count[1] == "0":
+                raise AssertionError(f"{done.returncode} {done.stdout[-1500:]} {done.stderr[-1500:]}")
+            equal(os.listdir(folder), [])
+            return count[0]
 
     checks.run("bad values are clear errors before anything listens", bad_values)
     checks.run("--help explains each flag", help_text)
-    checks.run("SIGINT: what is under way ends, then the folder goes", drains)
+    checks.run("SIGINT: what is under way ends, then its folders go", drains)
+    checks.run("--self-test", self_test)
 
 
 def another_upstream():
@@ -551,9 +637,16 @@ def no_secret_in_the_log(gateway):
     signature = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)["X-Amz-Signature"][0]
     http("GET", url + "&X-Amz-Security-Token=canary-token")
     http("GET", gateway.url + "/e2e/plain", headers={"Authorization": "canary-authorization"})
+    with open(gateway.exports["AWS_WEB_IDENTITY_TOKEN_FILE"], encoding="ascii") as file:
+        token = file.read()
+    sts = boto3.client("sts", endpoint_url=gateway.url, region_name=gateway.exports["AWS_REGION"],
+                       config=Config(signature_version=UNSIGNED))
+    session = sts.assume_role_with_web_identity(RoleArn=gateway.exports["AWS_ROLE_ARN"], RoleSessionName="log",
+                                                WebIdentityToken=token)["Credentials"]
     log = gateway.log()
     equal("GET" in log and "/e2e/plain" in log, True)
-    for canary in [gateway.key[1], signature, "canary", "Signature=0", "Signature=f"]:
+    for canary in [gateway.key[1], signature, "canary", "Signature=0", "Signature=f", "eyJ", token[-60:], "cf1.",
+                   session["SecretAccessKey"], session["SessionToken"][-60:]]:
         if canary in log:
             line = next(line for line in log.splitlines() if canary in line)
             raise AssertionError(f"in the log: {line[:300]}")
@@ -571,6 +664,7 @@ def main():
         boto3_presign(s3)
         boto3_refusals(gateway)
         aws_cli(gateway)
+        pasted(gateway)
         if shutil.which("curl"):
             curl(gateway)
         else:

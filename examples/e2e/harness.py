@@ -25,6 +25,11 @@ for name in [name for name in os.environ if name.startswith(("AWS_", "GATEWAY_",
     del os.environ[name]
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+# What is laid down for a while lies here too, so that a driver that is killed leaves nothing elsewhere.
+tempfile.tempdir = os.environ["TMPDIR"] = os.path.join(CACHE, "tmp")
+os.makedirs(tempfile.tempdir, exist_ok=True)
+# One that is asked to end cleans up like one that is interrupted.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 
 
@@ -52,7 +57,8 @@ def end_with_parent():
 
 
 class Gateway:
-    """A gateway on a free port; `exports` is what it tells another terminal."""
+    """A gateway on a free port. `block` is what it tells another terminal: `exports` is what that sets, `offered` what
+    it has as comments, for who wants a long-lived key in place of a web identity."""
 
     def __init__(self, *arguments, port=0, env=None):
         self.folder = tempfile.mkdtemp(prefix="credfed-e2e-")
@@ -65,9 +71,14 @@ class Gateway:
             stderr=self._log,
             text=True,
             env={**os.environ, "TMPDIR": self.folder, **(env or {})},
+            preexec_fn=end_with_parent,
         )
-        self.exports = {}
-        self._read_the_block()
+        self.block, self.exports, self.offered = "", {}, {}
+        try:
+            self._read_the_block()
+        except BaseException:
+            self.stop()
+            raise
 
     def _read_the_block(self):
         lines = queue.Queue()
@@ -82,10 +93,11 @@ class Gateway:
             line = lines.get(timeout=60)
             if not line:
                 raise RuntimeError(f"the gateway ended ({self.process.wait()}): {self.log()}")
-            words = line.split(maxsplit=1)
-            if words[0] == "export":
-                name, value = words[1].strip().split("=", 1)
-                self.exports[name] = value
+            self.block += line
+            for start, found in (("export ", self.exports), ("# export ", self.offered)):
+                if line.startswith(start):
+                    name, value = line.removeprefix(start).rstrip("\n").split("=", 1)
+                    found[name] = value
 
     @property
     def url(self):
@@ -93,7 +105,8 @@ class Gateway:
 
     @property
     def key(self):
-        return self.exports["AWS_ACCESS_KEY_ID"], self.exports["AWS_SECRET_ACCESS_KEY"]
+        found = {**self.offered, **self.exports}
+        return found["AWS_ACCESS_KEY_ID"], found["AWS_SECRET_ACCESS_KEY"]
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as log:

@@ -29,7 +29,7 @@ url = "{issuer}"
 audiences = ["{audience}"]
 algorithms = ["RS256"]
 types = ["at+jwt", "JWT"]
-network = "loopback-http"
+network = "loopback"
 
 [[role]]
 name = "writer"
@@ -58,7 +58,7 @@ actions = ["read", "write", "delete", "list"]
 name = "chained"
 max_session_seconds = 7200
 [[role.trust]]
-principals = ["{writer}"]
+roles = ["writer"]
 [[role.allow]]
 bucket = "reports"
 prefix = "svc/chained/"
@@ -74,7 +74,7 @@ class Inbound:
         self.ring = os.path.join(folder, "ring.json")
         tool("keyring", "new", self.ring)
         self.arguments = ["--token-ring", self.ring]
-        roles = ROLES.format(account=ACCOUNT, issuer=issuer, audience=AUDIENCE, subject=SUBJECT, writer=WRITER)
+        roles = ROLES.format(account=ACCOUNT, issuer=issuer, audience=AUDIENCE, subject=SUBJECT)
         for name, text in [("keys", KEYS.format(secret=self.key[1])), ("roles", roles)]:
             path = os.path.join(folder, f"{name}.toml")
             with open(path, "w", encoding="ascii", opener=private) as file:
@@ -85,3 +85,10 @@ class Inbound:
 def private(path, flags):
     """An opener of files that nobody else may read."""
     return os.open(path, flags, 0o600)
+
+
+def replace(path, text):
+    """Replaces a private file as a whole."""
+    with open(path + ".new", "w", encoding="ascii", opener=private) as file:
+        file.write(text)
+    os.replace(path + ".new", path)

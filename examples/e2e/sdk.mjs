@@ -27,7 +27,7 @@ const Key = `${prefix}by the SDK/ü+&`
 
 // One try: what is refused must be refused at once, and what works must work at the first.
 const options = { maxAttempts: 1 }
-const s3With = (credentials) => new S3Client({ ...options, forcePathStyle: true, credentials })
+const s3With = (credentials, more) => new S3Client({ ...options, forcePathStyle: true, credentials, ...more })
 
 async function check(name, run) {
   let line
@@ -71,7 +71,9 @@ await check('get, copy, delete with fromWebToken', async () => {
 })
 
 await check('presigned PUT and GET with session credentials', async () => {
-  const put = await getSignedUrl(byFile, new PutObjectCommand({ Bucket: bucket, Key: `${prefix}presigned` }))
+  // Unless told otherwise it signs the checksum of an empty body into the URL, which a server that checks refuses.
+  const plain = s3With(fromTokenFile(), { requestChecksumCalculation: 'WHEN_REQUIRED' })
+  const put = await getSignedUrl(plain, new PutObjectCommand({ Bucket: bucket, Key: `${prefix}presigned` }))
   assert.ok(new URL(put).searchParams.get('X-Amz-Security-Token'))
   assert.equal((await fetch(put, { method: 'PUT', body: 'by its URL alone' })).status, 200)
   const get = await getSignedUrl(byFile, new GetObjectCommand({ Bucket: bucket, Key: `${prefix}presigned` }))

@@ -49,9 +49,7 @@ class SigningKey:
     @property
     def thumbprint(self):
         """SHA-1 of the certificate, as IAM wants it."""
-        with open(self.certificate, encoding="ascii") as file:
-            der = base64.b64decode(re.sub(r"-----[^-]+-----|\s", "", file.read()))
-        return hashlib.sha1(der, usedforsecurity=False).hexdigest().upper()
+        return hashlib.sha1(base64.b64decode(certificate(self)), usedforsecurity=False).hexdigest().upper()
 
 
 class Provider:
@@ -191,6 +189,20 @@ def flip(text):
     """Another letter in the middle, where every bit counts."""
     middle = len(text) // 2
     return text[:middle] + ("A" if text[middle] != "A" else "B") + text[middle + 1:]
+
+
+def certificate(key):
+    """The certificate of a key as `x5c` has it."""
+    with open(key.certificate, encoding="ascii") as file:
+        return re.sub(r"-----[^-]+-----|\s", "", file.read())
+
+
+def public_jwk(key):
+    """The public key, as the world reads it."""
+    command = ["openssl", "rsa", "-in", key.path, "-noout", "-modulus"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, stdin=subprocess.DEVNULL)
+    modulus = bytes.fromhex(done.stdout.strip().removeprefix("Modulus="))
+    return {"kty": "RSA", "e": "AQAB", "n": base64.urlsafe_b64encode(modulus).rstrip(b"=").decode()}
 
 
 # --- clients ---------------------------------------------------------------------------------------------------------
