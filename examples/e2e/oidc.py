@@ -456,11 +456,13 @@ def ring_rotation(stand):
         with open(stand.ring, encoding="ascii") as file:
             text = file.read()
         replace(stand.ring, text[:len(text) // 2])
-        within(10, "the log tells", lambda: "the last good key ring stays in use" in stand.gateway.log())
-        time.sleep(2 * RELOAD)
-        stand.s3(old).get_object(Bucket="reports", Key="svc/plain")
-        stand.s3(stand.session(token=token)).get_object(Bucket="reports", Key="svc/plain")
-        replace(stand.ring, text)
+        try:
+            within(10, "the log tells", lambda: "the last good key ring stays in use" in stand.gateway.log())
+            time.sleep(2 * RELOAD)
+            stand.s3(old).get_object(Bucket="reports", Key="svc/plain")
+            stand.s3(stand.session(token=token)).get_object(Bucket="reports", Key="svc/plain")
+        finally:
+            replace(stand.ring, text)
 
     def removed():
         """A key that is taken out takes its sessions with it when the file is read again, and no others."""
