@@ -1,7 +1,9 @@
-//! Work that ends with whoever started it.
+//! Work and folders that end with whoever started them.
 
 use std::future::Future;
+use std::io;
 
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 /// A task that is aborted when this is dropped.
@@ -17,5 +19,26 @@ impl Background {
 impl Drop for Background {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// A temporary folder that this user alone can look into.
+pub(crate) fn folder(prefix: &str) -> io::Result<TempDir> {
+    let mut folder = tempfile::Builder::new();
+    folder.prefix(prefix);
+    #[cfg(unix)]
+    folder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    folder.tempdir()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn nobody_else_can_look_into_a_temporary_folder() {
+        let folder = super::folder("credfed-test-").unwrap();
+        let mode = folder.path().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 }

@@ -99,7 +99,12 @@ pub(crate) struct Arguments {
     upstream_session_name: String,
 
     /// How long a session at --upstream-sts lasts, 900 to 43200 seconds; as the role has it unless told
-    #[arg(long, value_name = "SECONDS", requires = "upstream_sts")]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        requires = "upstream_sts",
+        value_parser = clap::value_parser!(u32).range(900..=43_200)
+    )]
     upstream_session_seconds: Option<u32>,
 
     /// The audience of the web identity that goes to --upstream-sts
@@ -142,7 +147,7 @@ pub(crate) struct Arguments {
     token_ring: Option<PathBuf>,
 
     /// Run a client through everything, good and bad requests, say what came of each, and end; 1 if one failed
-    #[arg(long, conflicts_with_all = ["keys", "listen", "roles", "token_ring"])]
+    #[arg(long, conflicts_with_all = ["keys", "listen", "roles", "token_ring", "issuer", "upstream_sts"])]
     self_test: bool,
 }
 
@@ -363,11 +368,16 @@ mod tests {
             (&["--region", ""], "--region"),
             (&["--upstream-access-key", "k"], "--upstream"),
             (&["--self-test", "--keys", "f"], "--keys"),
+            (&["--self-test", "--issuer", "https://gateway.example"], "--issuer"),
+            (&[&FEDERATED[..], &["--self-test"]].concat(), "--self-test"),
             (&["--role-arn", "arn:aws:iam::1:role/r"], "--upstream-sts"),
             (&["--upstream", "http://localhost", "--upstream-sts", "http://localhost"], "--role-arn"),
             (&["--issuer-state", "f"], "--issuer"),
             (&[&FEDERATED[..], &["--upstream-access-key", "k"]].concat(), "--upstream-access-key"),
-            (&[&FEDERATED[..], &["--upstream-session-seconds", "-1"]].concat(), "--upstream-session-seconds"),
+            (
+                &[&FEDERATED[..], &["--upstream-session-seconds", "899"]].concat(),
+                "--upstream-session-seconds",
+            ),
             (&["--nonsense"], "--nonsense"),
         ] {
             let error = settings(line, &[]).unwrap_err();

@@ -32,7 +32,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
-use crate::background::Background;
+use crate::background::{self, Background};
 use crate::cli::RoleSettings;
 use crate::endpoint::{Endpoint, Region};
 use crate::front::Front;
@@ -57,7 +57,7 @@ pub(crate) struct Cloud {
 impl Cloud {
     /// Starts it. Whoever holds an assertion of `identity` about the gateway may assume its one role.
     pub(crate) async fn start(region: &Region, identity: &Identity) -> Result<Self, Box<dyn Error>> {
-        let folder = tempfile::Builder::new().prefix("credfed-gateway-").tempdir()?;
+        let folder = background::folder("credfed-gateway-")?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let endpoint = Endpoint::local(address)?;

@@ -75,7 +75,10 @@ pub(crate) fn service(
             let policy = Policy::new(&account, users.iter().map(|(_, holder)| holder), rights);
             let resolver = SealedSessionResolver::new(sessions.clone()).revocation(revocation);
             let callers = resolve(&users, Some(&resolver))?;
-            let sts = StsService::builder(account, sessions, callers).issuers(issuers).roles(roles);
+            let sts = StsService::builder(account, sessions, callers)
+                .issuers(issuers)
+                .roles(roles)
+                .hook(policy.existing());
             let sts = tagging.into_iter().fold(sts, |sts, issuer| sts.session_tags_from(issuer));
             let sts = naming.into_iter().fold(sts, |sts, issuer| sts.source_identity_from(issuer));
             (Some(sts.build()?), policy, Some(resolver))

@@ -34,7 +34,10 @@ impl Identity {
     pub(crate) fn open(settings: &IssuerSettings) -> Result<Self, Box<dyn Error>> {
         let file = settings.state.clone().map(IssuerStateFile::new);
         let state = match &file {
-            Some(file) => file.read()?,
+            Some(file) => file.read().map_err(|error| match &settings.state {
+                Some(path) => format!("{}: {error}", path.display()),
+                None => error.to_string(),
+            })?,
             None => IssuerState::new(LocalSigner::generate(Algorithm::Rs256)?, SystemClock.wall()),
         };
         let issuer = Issuer::builder(&settings.url)

@@ -92,10 +92,16 @@ fn legible_target(path: &str, query: Option<&str>) -> String {
                 target.push_str(name);
                 target.push_str("=…");
             }
+            None if !is_plain_name(piece) => target.push('…'),
             _ => target.push_str(piece),
         }
     }
     target
+}
+
+/// As the names of S3's sub-resources are; anything else without a value may be one itself.
+fn is_plain_name(piece: &str) -> bool {
+    piece.len() <= 32 && piece.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 #[cfg(test)]
@@ -110,5 +116,8 @@ mod tests {
         let kept = "/bucket?list-type=2&prefix=a%2F&X-Amz-Signature=…&X-Amz-Security-Token=…&uploads&k=…";
         assert_eq!(target, kept);
         assert_eq!(legible_target("/", None), "/");
+        for value in ["WebIdentityToken%3Dcanary", &"canary".repeat(9), "canary.canary.canary"] {
+            assert_eq!(legible_target("/", Some(&format!("Action=x&{value}"))), "/?Action=…&…");
+        }
     }
 }

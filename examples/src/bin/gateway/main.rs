@@ -67,9 +67,13 @@ async fn run(mut settings: Settings) -> Result<ExitCode, Box<dyn Error>> {
     let House { upstream, callers, discovery, visitors, made, .. } = &mut House::build(&mut settings).await?;
     let (keys, roles) = (callers.keys.len(), callers.roles());
     let service = gateway::service(upstream, &settings.region, std::mem::take(callers), discovery.take())?;
-    let serving = tokio::spawn(serve::serve(listener, service, stop, hurry));
+    let mut serving = tokio::spawn(serve::serve(listener, service, stop, hurry));
     // Whoever gives out the credential may want to read the gateway's own keys first, so it serves already.
-    upstream.check().await.map_err(|error| upstream::advice(&error))?;
+    tokio::select! {
+        checked = upstream.check() => checked.map_err(|error| upstream::advice(&error))?,
+        // Stopped before there was an answer.
+        ended = &mut serving => return Ok(ended.map(|()| ExitCode::SUCCESS)?),
+    }
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "other machines can reach this plain HTTP port: put TLS in front of it");
     }

@@ -2,12 +2,12 @@
 //! and before anything goes on, so that nobody without rights causes an exchange for the gateway's own credential.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::future::{Ready, ready};
+use std::collections::{HashMap, HashSet};
+use std::future::{Future, Ready, ready};
 use std::sync::Arc;
 
 use credfed_core::session::SessionClaims;
-use credfed_tower::sts::{Account, KeyHolder};
+use credfed_tower::sts::{Account, AssumeHook, AssumeRequest, KeyHolder, Verdict};
 use credfed_tower::{AccessRequest, Authorize, Denied, Principal, Session};
 
 use crate::grants::Claim;
@@ -59,6 +59,11 @@ impl Policy {
         Self { users, roles }
     }
 
+    /// Whom it knows.
+    pub(crate) fn existing(&self) -> Existing {
+        Existing(self.users.keys().chain(self.roles.keys()).cloned().collect())
+    }
+
     /// `None` for a role or user that is gone.
     fn rights<'a>(&'a self, principal: &'a Principal<Holder>) -> Option<Cow<'a, Rights>> {
         let claims = match principal {
@@ -79,6 +84,22 @@ impl Policy {
             None => Ok(()),
             Some(need) => Err(Denied::new(format!("{} has no right to {need}", who(request)))),
         }
+    }
+}
+
+/// The users and roles that there are. A session can outlive the one that it was made for, and a trust can go on
+/// naming it: such a session assumes no role.
+#[derive(Debug)]
+pub(crate) struct Existing(HashSet<String>);
+
+impl AssumeHook for Existing {
+    fn decide(&self, request: &AssumeRequest<'_>) -> impl Future<Output = Verdict> + Send {
+        let is_gone = request.caller().is_some_and(|caller| !self.0.contains(caller.principal()));
+        ready(if is_gone {
+            Verdict::Deny("the caller's user or role is gone".into())
+        } else {
+            Verdict::Default
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use credfed_core::{Provider, Secret};
 use credfed_tower::sts::{Account, IssuerFacts, Role, RoleTable, Trust};
 use tempfile::{NamedTempFile, TempDir};
 
-use crate::background::Background;
+use crate::background::{self, Background};
 use crate::identity::{Identity, network};
 use crate::rights::RoleRights;
 use crate::roles::Inbound;
@@ -37,7 +37,7 @@ pub(crate) struct Visitors {
 
 impl Visitors {
     pub(crate) async fn start(identity: &Identity) -> Result<Self, Box<dyn Error>> {
-        let folder = tempfile::Builder::new().prefix("credfed-visitor-").tempdir()?;
+        let folder = background::folder("credfed-visitor-")?;
         let token_file = folder.path().join("web-identity-token");
         let assertions = identity.of(SUBJECT, AUDIENCE);
         write(&token_file, &assertions.provide().await?.into_value())?;

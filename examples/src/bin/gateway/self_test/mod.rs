@@ -55,6 +55,8 @@ struct Bench {
 const AUDIENCE: &str = "self-test.sts";
 const TENANT: &str = "tenant";
 const READER: &str = "reader";
+/// A user whom a trust names and nobody is any more.
+const GONE: &str = "gone-user";
 
 fn arn(role: &str) -> String {
     format!("arn:aws:iam::000000000000:role/{role}")
@@ -142,7 +144,7 @@ actions = ["read", "write", "list", "delete"]
 name = "{READER}"
 max_session_seconds = 7200
 [[role.trust]]
-keys = ["{owner}"]
+keys = ["{owner}", "{GONE}"]
 roles = ["{TENANT}"]
 [[role.allow]]
 bucket = "{bucket}"

@@ -1,11 +1,13 @@
 //! The STS endpoint for callers that have a key or a session.
 
 use std::io;
+use std::time::Duration;
 
-use credfed_core::AwsCredentials;
+use credfed_core::session::{SessionClaims, SessionKind};
+use credfed_core::{AwsCredentials, Clock, SystemClock};
 
 use super::raw::{Answer, Raw, send_unsigned};
-use super::{Bench, Outcome, READER, Report, TENANT, arn, expect, web_identity};
+use super::{Bench, GONE, Outcome, READER, Report, TENANT, arn, expect, web_identity};
 
 pub(super) async fn check(bench: &Bench, report: &mut Report) -> io::Result<()> {
     report.check("sts: who a key is", caller_of_a_key(bench)).await?;
@@ -20,6 +22,7 @@ pub(super) async fn check(bench: &Bench, report: &mut Report) -> io::Result<()> 
             untrusted(bench),
         )
         .await?;
+    report.check("sts: refuse a session of a user who is gone", gone(bench)).await?;
     report.check("sts: refuse an hour too many", too_long(bench)).await?;
     report.check("sts: refuse what is not signed", unsigned(bench)).await?;
     report.check("sts: refuse what does not exist", unknown_action(bench)).await
@@ -100,6 +103,15 @@ async fn untrusted(bench: &Bench) -> Outcome {
     }
     let words = |answer: &Answer| answer.element("Message").replace("role/absent", "role/reader");
     expect(words(&refused) == words(&absent), "the two read differently")
+}
+
+async fn gone(bench: &Bench) -> Outcome {
+    let now = SystemClock.wall();
+    let user = format!("arn:aws:iam::000000000000:user/{GONE}");
+    let claims = SessionClaims::builder(SessionKind::SessionToken, user, now, now + Duration::from_secs(900));
+    let session = bench.sessions.mint(&claims.build()?, now)?.into_value();
+    let answer = assume(bench, &session, READER, &[]).await?;
+    expect(answer.status == 403 && answer.code == "AccessDenied", answer)
 }
 
 async fn too_long(bench: &Bench) -> Outcome {
