@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use credfed_core::aws::EnvProvider;
 use credfed_core::aws::sts::{AssumeRoleWithWebIdentity, AssumeRoleWithWebIdentityRequest, StsEndpoint};
+use credfed_core::runtime::{Runtime, TokioRuntime};
 use credfed_core::transport::HttpTransport;
 use credfed_core::{AwsCredentials, CachedProvider, ErrorKind, ProviderError, StaticProvider};
 
@@ -20,6 +21,7 @@ pub(crate) struct Upstream {
     pub(crate) endpoint: Endpoint,
     pub(crate) region: Region,
     pub(crate) credentials: CachedProvider<AwsCredentials>,
+    is_federated: bool,
     /// Runs as long as this lives.
     cloud: Option<Cloud>,
 }
@@ -31,6 +33,7 @@ impl Upstream {
         identity: Option<&Identity>,
     ) -> Result<Self, Box<dyn Error>> {
         let ExternalUpstream { endpoint, region, credentials } = external;
+        let is_federated = matches!(credentials, UpstreamCredentials::Federated(_));
         let credentials = match (credentials, identity) {
             (UpstreamCredentials::Given(credentials), _) => {
                 CachedProvider::new(StaticProvider::new(credentials))
@@ -41,7 +44,7 @@ impl Upstream {
                 return Err("--upstream-sts needs --issuer, whom the role trusts".into());
             }
         };
-        Ok(Self { endpoint, region, credentials, cloud: None })
+        Ok(Self { endpoint, region, credentials, is_federated, cloud: None })
     }
 
     /// The cloud that is inside, where the gateway has no key and assumes a role like anybody else.
@@ -49,19 +52,34 @@ impl Upstream {
         let cloud = Cloud::start(region, identity).await?;
         let credentials = federated(&cloud.role(), region, identity)?;
         let endpoint = cloud.endpoint().clone();
-        Ok(Self { endpoint, region: region.clone(), credentials, cloud: Some(cloud) })
+        let region = region.clone();
+        Ok(Self { endpoint, region, credentials, is_federated: true, cloud: Some(cloud) })
     }
 
     /// Finds out now, and not with the first request, whether there is a credential. What may be better in a moment
-    /// is only warned of.
+    /// is only warned of. A role is asked for again for some seconds when it is refused: whoever gives it out may not
+    /// have read the issuer's newest keys yet, or may not have reached this gateway, which has only just begun to
+    /// serve them.
     pub(crate) async fn check(&self) -> Result<(), ProviderError> {
-        match self.credentials.get().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_transient() => {
+        const STEP: Duration = Duration::from_millis(500);
+        let mut steps = if self.is_federated { 20 } else { 0 };
+        loop {
+            let error = match self.credentials.get().await {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            if error.is_transient() {
                 tracing::warn!(%error, "no credential for the upstream yet; it is asked for again with each request");
-                Ok(())
+                return Ok(());
             }
-            Err(error) => Err(error),
+            if steps == 0 || error.kind() != ErrorKind::Rejected {
+                return Err(error);
+            }
+            if steps == 20 {
+                tracing::warn!(%error, "the role was refused; trying for ten seconds");
+            }
+            steps -= 1;
+            TokioRuntime.sleep(STEP).await;
         }
     }
 }
