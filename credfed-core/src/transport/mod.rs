@@ -49,7 +49,7 @@ mod address;
 mod client;
 #[cfg(feature = "reqwest")]
 mod guard;
-#[cfg(any(feature = "aws", test))]
+#[cfg(feature = "aws")]
 pub(crate) mod retry;
 
 use std::error::Error;
