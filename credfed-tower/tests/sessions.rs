@@ -79,6 +79,8 @@ impl World {
         let layer = VerifySigV4Layer::new(verifier(), resolver, AllowVerified).clock(Arc::new(clock.clone()));
         let inner = service_fn(|request: Request<_>| async move {
             let caller: &Caller<Principal<&'static str>> = request.extensions().get().unwrap();
+            let end = caller.claims().as_session().map(|session| session.claims().expires());
+            assert_eq!(caller.session_end(), end);
             let mut response = Response::new(Full::<Bytes>::default());
             response.extensions_mut().insert(caller.claims().clone());
             Ok::<_, Infallible>(response)
@@ -300,4 +302,87 @@ fn a_static_key_in_the_space_of_sessions_is_no_static_key() {
     for id in ["AKIAABCDEFGHIJKLMNOP", "ASIAABC", "ASIAABCDEFGHIJKLMNOPQ", "XASIAABCDEFGHIJKLMNO"] {
         assert!(ByShape::new().static_keys(keys(id)).is_ok(), "{id}");
     }
+}
+
+/// The verdict of a layer of its own about one signed request.
+fn verdict<R>(layer: VerifySigV4Layer<R, AllowVerified>, signer: &Signer) -> Option<Reason>
+where
+    R: credfed_tower::ResolveKey,
+{
+    let layer = layer.clock(Arc::new(VirtualClock::new(noon())));
+    let inner =
+        service_fn(async |_: Request<_>| Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())));
+    let request = Request::get("http://s3.example/bucket/key").body(Full::<Bytes>::default()).unwrap();
+    let request = origin_form(signer.sign(request, SignableBody::UnsignedPayload));
+    // Not block_on: a deny hook runs inside of one already.
+    let response = futures::FutureExt::now_or_never(layer.layer(inner).oneshot(request)).unwrap().unwrap();
+    response.extensions().get::<Reason>().cloned()
+}
+
+fn minted(sessions: &SealedSessions, policy: Option<&str>) -> Signer {
+    let claims =
+        SessionClaims::builder(SessionKind::AssumedRole, ROLE, noon(), noon() + HOUR).session_name("ci");
+    let claims = match policy {
+        Some(policy) => claims.policy(policy),
+        None => claims,
+    };
+    let keys = sessions.mint(&claims.build().unwrap(), noon()).unwrap().into_value();
+    Signer {
+        access_key: keys.access_key_id().into(),
+        secret: keys.secret_access_key().expose().into(),
+        token: keys.session_token().map(|token| token.expose().to_owned()),
+        ..Signer::default()
+    }
+}
+
+#[test]
+fn a_restricted_session_is_let_in_only_where_somebody_evaluates_its_policy() {
+    // N34.
+    let sessions =
+        SealedSessions::new("https://sts.example", SharedKeyRing::new(KeyRing::generate(noon()).unwrap()));
+    let (free, restricted) = (minted(&sessions, None), minted(&sessions, Some("{}")));
+    let sealed = || SealedSessionResolver::new(sessions.clone());
+    let plain = || VerifySigV4Layer::new(verifier(), sealed(), AllowVerified);
+    let by_shape = || VerifySigV4Layer::new(verifier(), ByShape::<()>::new().sealed(sealed()), AllowVerified);
+    assert_eq!(verdict(plain(), &free), None);
+    assert_eq!(verdict(plain(), &restricted), Some(Reason::AccessDenied));
+    assert_eq!(verdict(by_shape(), &free), None);
+    assert_eq!(verdict(by_shape(), &restricted), Some(Reason::AccessDenied));
+    assert_eq!(verdict(plain().evaluates_session_policies(), &restricted), None);
+    let layer = by_shape().evaluates_session_policies();
+    let copy = layer.clone().clock(Arc::new(VirtualClock::new(noon())));
+    assert_eq!(verdict(copy, &restricted), None);
+    assert_eq!(verdict(layer, &restricted), None);
+    // The answer to a wrong signature does not tell that there is a policy.
+    let forged = Signer { secret: free.secret.clone(), ..restricted };
+    assert_eq!(verdict(plain(), &forged), Some(Reason::SignatureMismatch));
+}
+
+#[test]
+fn a_restriction_that_another_resolver_tells_of_counts_as_well() {
+    let other = || {
+        keys_fn(|_: KeyRequest<'_>| {
+            Ok(Resolved::new(ResolvedKey::new(secret(), KeyKind::Static, 1), "other").restricted(true))
+        })
+    };
+    let layer = || VerifySigV4Layer::new(verifier(), ByShape::new().other(other()), AllowVerified);
+    assert_eq!(verdict(layer(), &signer(OTHER_KEY, None)), Some(Reason::AccessDenied));
+    assert_eq!(verdict(layer().evaluates_session_policies(), &signer(OTHER_KEY, None)), None);
+}
+
+#[test]
+fn a_deny_hook_may_open_sessions_itself() {
+    let sessions =
+        SealedSessions::new("https://sts.example", SharedKeyRing::new(KeyRing::generate(noon()).unwrap()));
+    let held = minted(&sessions, None);
+    let inner = {
+        let (held, sessions) = (minted(&sessions, None), sessions.clone());
+        move |_: &SessionClaimsRef<'_>, _: &TokenId| {
+            let resolver = SealedSessionResolver::new(sessions.clone());
+            let layer = VerifySigV4Layer::new(verifier(), resolver, AllowVerified);
+            Ok(verdict(layer, &held).is_some())
+        }
+    };
+    let resolver = SealedSessionResolver::new(sessions).revocation(Revocation::new().with_hook(inner));
+    assert_eq!(verdict(VerifySigV4Layer::new(verifier(), resolver, AllowVerified), &held), None);
 }

@@ -17,7 +17,7 @@ pub(super) const LONGEST_TEXT: usize = 64 * 1024;
 pub(super) const MOST_KEYS: usize = 32;
 
 /// The end of the year 9999.
-const LAST_SECOND: u64 = 253_402_300_799;
+pub(super) const LAST_SECOND: u64 = 253_402_300_799;
 
 const VERSION: u64 = 1;
 

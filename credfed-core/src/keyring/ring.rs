@@ -70,17 +70,18 @@ impl KeyRing {
     /// A new ring with one key, drawn from the system's random numbers, which is current from `now` on.
     ///
     /// # Errors
-    /// [`KeyRingError::NoRandomness`]; [`KeyRingError::Clock`] before 1970.
+    /// [`KeyRingError::NoRandomness`]; [`KeyRingError::Clock`] before 1970 and after 9999.
     pub fn generate(now: SystemTime) -> Result<Self, KeyRingError> {
         let now = second(now)?;
         Self::of(vec![draw(now, now)?])
     }
 
     /// The ring with one more key, which is next until `activates`. That must leave every replica the time to read
-    /// the new file: at least `reload_interval` from `now`.
+    /// the new file: at least `reload_interval` from `now`. A fraction of a second is rounded up.
     ///
     /// # Errors
-    /// [`KeyRingError::TooSoon`], and those of [`parse`](Self::parse) where the ring would not load.
+    /// [`KeyRingError::TooSoon`], [`KeyRingError::Clock`], and those of [`parse`](Self::parse) where the ring would
+    /// not load.
     pub fn rotate(
         &self,
         now: SystemTime,
@@ -91,7 +92,9 @@ impl KeyRing {
         if activates < earliest {
             return Err(KeyRingError::TooSoon);
         }
-        self.with_key(now, activates)
+        // The file knows whole seconds: a moment late rather than a moment before the last replica has read it.
+        let whole = time(second(activates)?);
+        self.with_key(now, if whole < activates { whole + Duration::from_secs(1) } else { whole })
     }
 
     /// The ring with one more key that is current at once, for the case that the current one leaked. Replicas that
@@ -239,7 +242,7 @@ pub enum KeyRingError {
     CurrentKey(KeyId),
     /// The activation is earlier than every replica's reload.
     TooSoon,
-    /// The clock shows a time before 1970 or after 9999.
+    /// A time before 1970 or after 9999, be it the clock's or that of an activation.
     Clock,
     /// The system gave no random numbers.
     NoRandomness,
@@ -302,5 +305,6 @@ fn draw(created: u64, activates: u64) -> Result<MasterKey, KeyRingError> {
 
 fn second(time: SystemTime) -> Result<u64, KeyRingError> {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).map_err(|_| KeyRingError::Clock)?;
-    Ok(since.as_secs())
+    // What a file could not say, no ring says.
+    Some(since.as_secs()).filter(|second| *second <= document::LAST_SECOND).ok_or(KeyRingError::Clock)
 }

@@ -3,7 +3,7 @@
 use super::key::MASTER;
 
 /// Whether a master key was obviously not drawn at random. A key that was is taken for one that was not once in
-/// 2^45 at most (the bound is that of the first rule; the others add next to nothing):
+/// 2^44 at most (the bound is that of the first rule; the others add next to nothing):
 ///
 /// 1. All bytes are printable ASCII or blanks: a passphrase, or the text of a key where its bytes belong.
 /// 2. One value occurs more than ten times: a short key with padding, a constant.

@@ -230,3 +230,30 @@ fn a_refused_text_leaves_the_last_good_ring_in_place_and_raises_the_alarm() {
     assert_eq!((status.replaced, status.refused, status.error), (1, 0, None));
     assert_ne!(shared.load().to_text(), before);
 }
+
+#[test]
+fn no_ring_is_made_that_its_own_text_would_not_load() {
+    let last = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    let ring = KeyRing::generate(noon()).unwrap();
+    let latest = ring.rotate(noon(), last, MINUTE).unwrap();
+    assert!(KeyRing::parse(latest.to_text().expose()).is_ok());
+    for late in [last + Duration::from_nanos(1), last + Duration::from_secs(1), last + 9_000 * HOUR] {
+        assert_eq!(ring.rotate(noon(), late, MINUTE).err(), Some(KeyRingError::Clock), "{late:?}");
+    }
+    assert_eq!(KeyRing::generate(last + Duration::from_secs(1)).err(), Some(KeyRingError::Clock));
+    assert_eq!(ring.rotate_at_once(last + Duration::from_secs(1)).err(), Some(KeyRingError::Clock));
+    let early = SystemTime::UNIX_EPOCH - Duration::from_nanos(1);
+    assert_eq!(KeyRing::generate(early).err(), Some(KeyRingError::Clock));
+}
+
+#[test]
+fn a_rotation_at_a_fraction_of_a_second_is_not_earlier_than_every_reload() {
+    let ring = KeyRing::generate(noon()).unwrap();
+    let now = noon() + HOUR + Duration::from_millis(900);
+    let rotated = ring.rotate(now, now + MINUTE, MINUTE).unwrap();
+    let activates = rotated.keys(now).last().unwrap().activates;
+    assert_eq!(activates, noon() + HOUR + MINUTE + Duration::from_secs(1));
+    // One that leaked is followed at once all the same.
+    let at_once = ring.rotate_at_once(now).unwrap();
+    assert_eq!(at_once.keys(now).last().unwrap().state, KeyState::Current);
+}

@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use credfed_core::runtime::{Runtime, default_runtime};
 use credfed_core::{Identity, Secret};
+use credfed_sigv4_verify::KeyKind;
 use futures::future::{BoxFuture, Either, FutureExt, Shared, WeakShared, select};
 
 use self::bounded::Bounded;
@@ -73,7 +74,8 @@ pub struct RemoteRequest {
 /// 2. A found key is used again for [`ttl`](RemoteKeysBuilder::ttl), at most
 ///    [`capacity`](RemoteKeysBuilder::capacity) of them. So a key that was revoked elsewhere lives on for that long.
 /// 3. A refusal is remembered for [`negative_ttl`](RemoteKeysBuilder::negative_ttl), in a room of its own: a flood of
-///    made-up keys cannot push out one that was found.
+///    made-up keys cannot push out one that was found. Neither can made-up tokens beside a long-lived key: what the
+///    verifier refuses in any case is not held.
 /// 4. All who ask for one key (and token) at a time share one look-up.
 /// 5. Look-ups of keys that were never found share a budget of so many a second; over it, the answer is
 ///    [`Unavailable`](ResolveError::Unavailable). A key that was found before is asked for outside of that budget, so
@@ -97,8 +99,16 @@ struct Inner<L: LookUpKey> {
 struct State<C> {
     found: Bounded<Resolved<C>>,
     refused: Bounded<ResolveError>,
-    flights: HashMap<Identity, WeakShared<Flight<C>>>,
+    flights: HashMap<Identity, Under<C>>,
+    /// The number of the next flight.
+    next: u64,
     budget: Budget,
+}
+
+/// A look-up that is under way, unless all who waited for it have gone away.
+struct Under<C> {
+    number: u64,
+    flight: WeakShared<Flight<C>>,
 }
 
 type Answer<C> = Result<Resolved<C>, ResolveError>;
@@ -191,6 +201,7 @@ impl<L: LookUpKey> RemoteKeysBuilder<L> {
             found: Bounded::new(self.capacity),
             refused: Bounded::new(self.capacity),
             flights: HashMap::new(),
+            next: 0,
             budget: Budget::new(self.per_second, now),
         };
         let inner = Inner {
@@ -240,12 +251,12 @@ impl<L: LookUpKey> Inner<L> {
         if let Some(refused) = state.refused.get(&id, now) {
             return Ok(Err(*refused));
         }
-        if let Some(flight) = state.flights.get(&id).and_then(WeakShared::upgrade) {
+        if let Some(flight) = state.flights.get(&id).and_then(|under| under.flight.upgrade()) {
             return Err(flight);
         }
         if state.flights.len() >= self.most_flights {
             // Those whose callers have all gone away.
-            state.flights.retain(|_, flight| flight.upgrade().is_some());
+            state.flights.retain(|_, under| under.flight.upgrade().is_some());
         }
         let known = state.found.knows(&id);
         let room = state.flights.len() < self.most_flights;
@@ -254,9 +265,11 @@ impl<L: LookUpKey> Inner<L> {
             tracing::warn!(target: "credfed::remote_keys", "over the budget of look-ups");
             return Ok(Err(ResolveError::Unavailable));
         }
-        let flight = self.look_up(id, request).boxed().shared();
+        let number = state.next;
+        state.next += 1;
+        let flight = self.look_up(id, number, request).boxed().shared();
         if let Some(weak) = flight.downgrade() {
-            state.flights.insert(id, weak);
+            state.flights.insert(id, Under { number, flight: weak });
         }
         Err(flight)
     }
@@ -264,9 +277,11 @@ impl<L: LookUpKey> Inner<L> {
     fn look_up(
         self: &Arc<Self>,
         id: Identity,
+        number: u64,
         request: &KeyRequest<'_>,
     ) -> impl Future<Output = Answer<L::Claims>> + Send + 'static {
         let inner = Arc::clone(self);
+        let has_token = request.session_token.is_some();
         let request = RemoteRequest {
             access_key: request.access_key.to_owned(),
             session_token: request.session_token.map(Secret::new),
@@ -280,19 +295,23 @@ impl<L: LookUpKey> Inner<L> {
                 Either::Left((Ok(answer), _)) => answer,
                 Either::Left((Err(_), _)) | Either::Right(_) => Err(ResolveError::Unavailable),
             };
-            inner.land(id, &answer);
+            inner.land(id, number, has_token, &answer);
             answer
         }
     }
 
-    fn land(&self, id: Identity, answer: &Answer<L::Claims>) {
+    fn land(&self, id: Identity, number: u64, has_token: bool, answer: &Answer<L::Claims>) {
         let now = self.runtime.now().monotonic();
         let mut state = self.lock();
         // Unless it was forgotten on the way: then another may be under way, and this one is of yesterday.
-        if state.flights.remove(&id).is_none() {
+        if state.flights.get(&id).is_none_or(|under| under.number != number) {
             return;
         }
+        state.flights.remove(&id);
         match answer {
+            // The verifier refuses both, whatever they are signed with: a made-up token beside the id of a long-lived
+            // key must take no room from those that can pass.
+            Ok(resolved) if (resolved.key.kind() == KeyKind::Temporary) != has_token => {}
             Ok(resolved) => {
                 state.refused.remove(&id);
                 state.found.insert(id, resolved.clone(), now.saturating_add(self.ttl));

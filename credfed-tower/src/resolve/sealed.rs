@@ -40,10 +40,14 @@ impl SealedSessionResolver {
             static SCRATCH: RefCell<Scratch> = RefCell::default();
         }
         let token = request.session_token.ok_or(ResolveError::Unknown)?;
-        SCRATCH.with_borrow_mut(|scratch| {
-            let resolved = self.open(request, token, scratch);
-            scratch.wipe();
-            resolved
+        SCRATCH.with(|held| match held.try_borrow_mut() {
+            Ok(mut scratch) => {
+                let resolved = self.open(request, token, &mut scratch);
+                scratch.wipe();
+                resolved
+            }
+            // A deny hook that opens a session itself, or a subscriber of the log that does.
+            Err(_) => self.open(request, token, &mut Scratch::new()),
         })
     }
 

@@ -126,3 +126,41 @@ fn the_secret_access_key_is_a_digest_under_the_derivation_key() {
     let expected = STANDARD.encode(mac.finalize().into_bytes());
     assert_eq!(keys.secret_access_key().expose(), expected);
 }
+
+#[test]
+fn keys_and_names_are_derived_by_the_labels_that_are_written_down() {
+    // A label that changes locks out every session in the field, and nothing else would show it.
+    let ring = KeyRing::generate(now()).unwrap();
+    let text = ring.to_text();
+    let (_, rest) = text.expose().split_once("\"key\": \"").unwrap();
+    let master = STANDARD.decode(rest.split_once('"').unwrap().0).unwrap();
+    let expand = |label: &[u8]| {
+        let mac = <hmac::Hmac<sha2::Sha256> as KeyInit>::new_from_slice(&master).unwrap();
+        mac.chain_update(label).chain_update([1]).finalize().into_bytes()
+    };
+    let sessions = SealedSessions::new("https://sts.example", SharedKeyRing::new(ring));
+    let claims = claims();
+    let keys = sessions.mint(&claims, now()).unwrap().into_value();
+    let token = keys.session_token().unwrap().expose();
+    let [_, kid, sealed] = token.split('.').collect::<Vec<_>>()[..] else { panic!("{token}") };
+    let sealed = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(sealed).unwrap();
+    let (nonce, rest) = sealed.split_first_chunk::<NONCE>().unwrap();
+    let (plain, tag) = rest.split_last_chunk::<TAG>().unwrap();
+    let access_key_id = keys.access_key_id().as_bytes();
+
+    let associated = framed(&[b"cf1", &bytes(kid), b"sigv4-session", b"https://sts.example", access_key_id]);
+    let mut plain = plain.to_vec();
+    Xaes256Gcm::new(&expand(b"credfed session seal v1"))
+        .decrypt_inout_detached(nonce.into(), &associated, plain.as_mut_slice().into(), tag.into())
+        .unwrap();
+    assert_eq!(plain, claims.encoded());
+
+    let derivation = expand(b"credfed session secret v1");
+    let mac = <hmac::Hmac<sha2::Sha256> as KeyInit>::new_from_slice(&derivation).unwrap();
+    let mac = mac.chain_update(framed(&[b"credfed secret v1", nonce, access_key_id]));
+    assert_eq!(keys.secret_access_key().expose(), STANDARD.encode(mac.finalize().into_bytes()));
+
+    // Computed elsewhere, with Python's hashlib and base64.
+    let id = TokenId::new(std::array::from_fn(|at| at.to_le_bytes()[0]));
+    assert_eq!(id.access_key_id().as_str(), "ASIAK6W7QH5T6MCKLGO7");
+}

@@ -20,6 +20,7 @@ struct Elsewhere {
     delay: Duration,
     down: Arc<AtomicBool>,
     panics: Arc<AtomicBool>,
+    revoked: Arc<AtomicBool>,
 }
 
 impl Elsewhere {
@@ -30,6 +31,7 @@ impl Elsewhere {
             delay,
             down: Arc::default(),
             panics: Arc::default(),
+            revoked: Arc::default(),
         }
     }
 
@@ -55,9 +57,14 @@ impl LookUpKey for Elsewhere {
             if this.down.load(Ordering::SeqCst) {
                 return Err(ResolveError::Unavailable);
             }
-            match request.access_key.starts_with("AKIAREMOTE") {
+            match request.access_key.starts_with("AKIAREMOTE") && !this.revoked.load(Ordering::SeqCst) {
                 true => {
-                    let key = ResolvedKey::new(request.access_key.clone(), KeyKind::Static, 1);
+                    // Like many a table of keys, it does not look at a token that it has no use for.
+                    let kind = match &request.session_token {
+                        Some(token) if token.expose().starts_with("genuine") => KeyKind::Temporary,
+                        _ => KeyKind::Static,
+                    };
+                    let key = ResolvedKey::new(request.access_key.clone(), kind, 1);
                     Ok(Resolved::new(key, request.access_key))
                 }
                 false => Err(ResolveError::Unknown),
@@ -168,7 +175,7 @@ fn all_who_ask_at_a_time_share_one_look_up_and_whoever_leaves_disturbs_nobody() 
 #[test]
 fn a_session_token_is_part_of_what_was_asked() {
     let (runtime, source, keys) = keys(Duration::ZERO);
-    for token in [None, Some("a"), Some("b"), Some("a")] {
+    for token in [None, Some("genuine a"), Some("genuine b"), Some("genuine a")] {
         assert!(runtime.block_on(ask(&keys, GOOD, token)).unwrap().is_ok());
     }
     assert_eq!(source.calls(), 3);
@@ -244,4 +251,72 @@ fn what_was_asked_before_everything_was_forgotten_is_not_remembered() {
     let mut late = ask(&keys, GOOD, None);
     assert!(Pin::new(&mut late).poll(&mut cx).is_pending());
     assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn an_answer_of_before_everything_was_forgotten_does_not_land_in_the_place_of_one_of_after() {
+    let (runtime, source, keys) = keys(SECOND);
+    let mut early = ask(&keys, GOOD, None);
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    assert!(Pin::new(&mut early).poll(&mut cx).is_pending());
+    runtime.advance(SECOND / 2);
+    // Revoked elsewhere, forgotten here, and asked for again while the old answer is still on its way.
+    keys.clear();
+    let mut late = ask(&keys, GOOD, None);
+    assert!(Pin::new(&mut late).poll(&mut cx).is_pending());
+    runtime.advance(SECOND / 2);
+    assert!(runtime.block_on(early).unwrap().is_ok());
+    source.revoked.store(true, Ordering::SeqCst);
+    let mut third = ask(&keys, GOOD, None);
+    assert!(Pin::new(&mut third).poll(&mut cx).is_pending(), "the old answer was taken for one of now");
+    runtime.advance(SECOND / 2);
+    assert_eq!(runtime.block_on(late).unwrap().unwrap_err(), ResolveError::Unknown);
+    assert_eq!(runtime.block_on(third).unwrap().unwrap_err(), ResolveError::Unknown);
+    assert_eq!(source.calls(), 2, "the second look-up was shared");
+    assert_eq!(now(&runtime, &keys, GOOD), Err(ResolveError::Unknown));
+}
+
+#[test]
+fn made_up_tokens_beside_a_long_lived_key_push_nobody_out() {
+    let (runtime, _, keys) = keys(Duration::ZERO);
+    let victim = "AKIAREMOTEVICTIM0001";
+    assert_eq!(now(&runtime, &keys, victim).as_deref(), Ok(victim));
+    for n in 0..200 {
+        runtime.advance(SECOND / 20);
+        let _ = runtime.block_on(ask(&keys, GOOD, Some(&format!("made up {n}"))));
+    }
+    assert!(keys.inner.lock().found.len() <= 1);
+    for n in 0..50 {
+        let _ = now(&runtime, &keys, &format!("AKIAFLOOD{n:011}"));
+    }
+    assert_eq!(now(&runtime, &keys, victim).as_deref(), Ok(victim));
+}
+
+#[test]
+fn forgetting_everything_forgets_refusals_too() {
+    let (runtime, source, keys) = keys(Duration::ZERO);
+    source.revoked.store(true, Ordering::SeqCst);
+    assert_eq!(now(&runtime, &keys, GOOD), Err(ResolveError::Unknown));
+    source.revoked.store(false, Ordering::SeqCst);
+    assert_eq!(now(&runtime, &keys, GOOD), Err(ResolveError::Unknown));
+    keys.clear();
+    assert_eq!(now(&runtime, &keys, GOOD).as_deref(), Ok(GOOD));
+}
+
+#[test]
+fn a_key_that_was_taken_back_has_no_place_outside_of_the_budget() {
+    let (runtime, source, keys) = keys(Duration::ZERO);
+    assert_eq!(now(&runtime, &keys, GOOD).as_deref(), Ok(GOOD));
+    runtime.advance(60 * SECOND);
+    source.revoked.store(true, Ordering::SeqCst);
+    assert_eq!(now(&runtime, &keys, GOOD), Err(ResolveError::Unknown));
+    assert_eq!(keys.inner.lock().found.len(), 0);
+}
+
+#[test]
+fn a_refusal_is_remembered_for_five_to_thirty_seconds() {
+    let builder =
+        |ttl| RemoteKeys::builder(Elsewhere::new(&VirtualRuntime::new(noon()), SECOND)).negative_ttl(ttl);
+    assert_eq!(builder(Duration::ZERO).negative_ttl, 5 * SECOND);
+    assert_eq!(builder(3_600 * SECOND).negative_ttl, 30 * SECOND);
 }
