@@ -171,6 +171,11 @@ impl Sts {
     /// Long-lived keys alone: with a session it would prolong itself for ever.
     pub(super) fn check_session_token_caller(caller: &StsCaller) -> Result<(), StsError> {
         match caller.kind() {
+            // A session of GetSessionToken has no policy, so nobody gets rid of one by way of it.
+            CallerKind::User if caller.is_restricted() => Err(StsError::Denied {
+                why: Denial::RestrictedSession,
+                message: "Cannot call GetSessionToken with restricted credentials".into(),
+            }),
             CallerKind::User => Ok(()),
             CallerKind::UserSession | CallerKind::RoleSession | CallerKind::ForeignSession => {
                 Err(StsError::Denied {

@@ -45,6 +45,21 @@ const IMMUTABLE_CLAIMS: &[&str] = &[
     "terraform_workspace_id",
 ];
 
+/// What a subject in another grammar than the issuer's own may begin with: claims whose values name a tenant. Claims
+/// such as `environment` and `ref` say the same in every tenant's tokens.
+const TENANT_KEYS: &[&str] = &[
+    "repo",
+    "repository",
+    "repository_id",
+    "repository_owner",
+    "repository_owner_id",
+    "enterprise",
+    "enterprise_id",
+    "project_id",
+    "namespace_id",
+    "organization_id",
+];
+
 const fn known(start: &'static str, subject: Option<(&'static str, char)>) -> SharedIssuer {
     SharedIssuer { start, subject }
 }
@@ -58,8 +73,10 @@ impl SharedIssuer {
             None if before.starts_with(fixed_start) => false,
             // The tenant chose another grammar of its own: `name:value:` at the least.
             None => {
-                let mut parts = fixed_start.split(':').skip(1);
-                parts.next().is_some_and(|value| !value.is_empty()) && parts.next().is_some()
+                let mut parts = fixed_start.split(':');
+                parts.next().is_some_and(|key| TENANT_KEYS.contains(&key))
+                    && parts.next().is_some_and(|value| !value.is_empty())
+                    && parts.next().is_some()
             }
         }
     }
@@ -110,7 +127,18 @@ mod tests {
             assert_eq!(github.fixes_the_tenant(start), fixed, "{start}");
         }
         assert!(github.fixes_the_tenant("repository_owner_id:1234:"));
-        for start in ["", "re", "repo:", "repo:/", "octo-org/", "repository_owner_id:12", "ref::"] {
+        for start in [
+            "",
+            "re",
+            "repo:",
+            "repo:/",
+            "octo-org/",
+            "repository_owner_id:12",
+            "ref::",
+            "environment:production:",
+            "ref:refs/heads/main:",
+            "job_workflow_ref:octo-org/tools/.github/workflows/deploy.yml@refs/heads/main:",
+        ] {
             assert!(!github.fixes_the_tenant(start), "{start}");
         }
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use credfed_core::session::SessionKind;
 use credfed_sigv4_verify::{KeyKind, Reason, ResolvedKey};
 use credfed_tower::sts::{Denial, IssuerFacts, KeyHolder, RoleTable, StsError, StsService, Trust};
-use credfed_tower::{ByShape, KeyRequest, Resolved, keys_fn};
+use credfed_tower::{ByShape, KeyRequest, Resolved, StaticKeys, keys_fn};
 use http::Request;
 use http_body_util::Full;
 
@@ -196,6 +196,25 @@ fn a_temporary_key_that_something_else_issued_is_no_long_lived_one() {
         assert_eq!(longer.verdict(), (400, "ValidationError"));
         let restricted = world.assume(&guest("restricted"), "long", &[]).await;
         assert_eq!(restricted.verdict(), (403, "AccessDenied"));
+    });
+}
+
+/// A holder's policy that a session of GetSessionToken would not have.
+#[test]
+fn a_restricted_key_gets_no_session_without_its_restriction() {
+    run(async {
+        let world = world();
+        let keys = StaticKeys::new().with_key(
+            alice().access_key,
+            credfed_core::Secret::new(secret()),
+            Guest { policy: Some("{}") },
+        );
+        let keys = ByShape::new().static_keys(keys).unwrap();
+        let builder = StsService::builder(account(), world.sessions.clone(), keys);
+        let sts = builder.clock(Arc::new(world.clock.clone())).build().unwrap();
+        let world = World { sts, ..world };
+        let answer = world.act(&alice(), "GetSessionToken", &[]).await;
+        assert_eq!(answer.verdict(), (403, "AccessDenied"));
     });
 }
 

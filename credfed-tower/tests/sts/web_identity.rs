@@ -296,6 +296,10 @@ fn a_session_outlives_its_token_unless_the_role_says_otherwise() {
         let answer = world.web_identity("reader", &token(short()).await, &[]).await;
         assert_eq!(answer.lifetime(), 300);
         assert_eq!(world.opened(&answer).expires(), noon() + Duration::from_secs(300));
+        // It cuts and never prolongs.
+        let long = token(claims().lifetime(Duration::from_secs(3000))).await;
+        let answer = world.web_identity("reader", &long, &[("DurationSeconds", "900")]).await;
+        assert_eq!(answer.lifetime(), 900);
         // Within the leeway for clocks the token still passes, but nothing is left of it.
         let token = token(short()).await;
         world.clock.advance(Duration::from_secs(310));

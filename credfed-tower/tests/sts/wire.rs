@@ -35,6 +35,26 @@ fn request(method: Method, target: &str, content_type: &str, body: &str) -> Requ
     request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()
 }
 
+#[test]
+fn each_fault_of_the_parameters_is_told_apart() {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    run(async {
+        let world = world();
+        let many: String = (0..300).map(|n| format!("&p{n}=")).collect();
+        let mut two_types = request(Method::POST, "/", FORM, IDENTITY);
+        two_types.headers_mut().append("content-type", http::HeaderValue::from_static("text/plain"));
+        for (request, says) in [
+            (request(Method::POST, "/", FORM, &format!("{IDENTITY}&a=%zz")), "not properly encoded"),
+            (request(Method::POST, "/", FORM, &format!("{IDENTITY}&a=%f")), "not properly encoded"),
+            (request(Method::POST, "/", FORM, &format!("{IDENTITY}{many}")), "too many parameters"),
+            (two_types, "must be application/x-www-form-urlencoded"),
+        ] {
+            let answer = world.send(request).await;
+            assert!(answer.status() == 400 && answer.message().contains(says), "{}", answer.message());
+        }
+    });
+}
+
 /// C11.
 #[test]
 fn parameters_come_from_one_place_and_once() {

@@ -105,3 +105,26 @@ pub(crate) fn network(url: &str) -> Network {
     });
     if local { Network::Loopback } else { Network::Public }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_does_without_tls() {
+        for local in ["http://127.0.0.1:1", "http://127.9.9.9", "http://[::1]:8014", "http://localhost:8014"]
+        {
+            assert_eq!(network(local), Network::Loopback, "{local}");
+        }
+        for other in [
+            "https://gateway.example",
+            "http://10.0.0.1",
+            "http://localhost.example",
+            "http://127.0.0.1.example",
+            "http://[::ffff:127.0.0.1]",
+            "no url",
+        ] {
+            assert_eq!(network(other), Network::Public, "{other}");
+        }
+    }
+}

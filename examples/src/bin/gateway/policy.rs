@@ -66,10 +66,13 @@ impl Policy {
 
     /// `None` for a role or user that is gone.
     fn rights<'a>(&'a self, principal: &'a Principal<Holder>) -> Option<Cow<'a, Rights>> {
-        let claims = match principal {
-            Principal::Static(holder) => return Some(Cow::Borrowed(&holder.0.rights)),
-            Principal::Session(session) => session.claims(),
-        };
+        match principal {
+            Principal::Static(holder) => Some(Cow::Borrowed(&holder.0.rights)),
+            Principal::Session(session) => self.rights_of_session(session.claims()),
+        }
+    }
+
+    fn rights_of_session<'a>(&'a self, claims: &'a SessionClaims) -> Option<Cow<'a, Rights>> {
         match claims.role() {
             Some(arn) => self.roles.get(arn).map(|role| Cow::Owned(role.of(|name| value(claims, name)))),
             None => self.users.get(claims.principal()).map(|user| Cow::Borrowed(&user.0.rights)),
@@ -126,5 +129,80 @@ fn value<'a>(claims: &'a SessionClaims, name: &Claim) -> Option<&'a str> {
         Claim::Subject => claims.subject(),
         Claim::SourceIdentity => claims.source_identity(),
         Claim::Tag(key) => claims.tags().find(|tag| tag.key.eq_ignore_ascii_case(key)).map(|tag| tag.value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use credfed_core::session::{SessionClaimsBuilder, SessionKind};
+
+    use super::*;
+    use crate::roles;
+
+    const ROLES: &str = r#"
+[[role]]
+name = "reader"
+[[role.trust]]
+keys = ["alice"]
+[[role.allow]]
+bucket = "home"
+prefix = "{subject}/{source_identity}/{tag:Team}/"
+actions = ["read"]
+"#;
+
+    fn policy() -> Policy {
+        let inbound = roles::parse(ROLES).ok().unwrap();
+        let alice = Holder::new("alice".to_owned(), Rights { list_buckets: true, grants: Vec::new() });
+        Policy::new(&inbound.account, [&alice], inbound.rights)
+    }
+
+    fn claims(kind: SessionKind, principal: &str) -> SessionClaimsBuilder {
+        let arn = format!("arn:aws:iam::000000000000:{principal}");
+        let claims = SessionClaims::builder(kind, arn, UNIX_EPOCH, UNIX_EPOCH + Duration::from_secs(900));
+        if kind == SessionKind::SessionToken { claims } else { claims.session_name("chosen") }
+    }
+
+    fn reader() -> SessionClaimsBuilder {
+        claims(SessionKind::WebIdentity, "role/reader").subject("sub").issuer("https://id.example.com")
+    }
+
+    fn reads(claims: SessionClaimsBuilder, path: &str) -> bool {
+        let (policy, claims) = (policy(), claims.build().unwrap());
+        let request = http::Request::get(path).body(()).unwrap().into_parts().0;
+        let rights = policy.rights_of_session(&claims).unwrap();
+        needs::of(&request).unwrap().iter().all(|need| rights.cover(need))
+    }
+
+    #[test]
+    fn each_claim_goes_where_its_name_stands() {
+        let whole = || reader().source_identity("src").tag("other", "x", false).tag("team", "blue", false);
+        assert!(reads(whole(), "/home/sub/src/blue/key"));
+        for other in
+            ["chosen/src/blue", "sub/chosen/blue", "sub/src/x", "sub/src/Blue", "sub/src", "src/sub/blue"]
+        {
+            assert!(!reads(whole(), &format!("/home/{other}/key")), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_claim_that_is_missing_covers_nothing() {
+        assert!(!reads(reader().source_identity("src"), "/home/sub/src/blue/key"));
+        assert!(!reads(reader().tag("team", "blue", false), "/home/sub/chosen/blue/key"));
+    }
+
+    #[test]
+    fn who_is_gone_has_no_rights() {
+        let rights =
+            |claims: SessionClaimsBuilder| policy().rights_of_session(&claims.build().unwrap()).is_some();
+        assert!(rights(reader()) && rights(claims(SessionKind::SessionToken, "user/alice")));
+        assert!(!rights(claims(SessionKind::AssumedRole, "role/gone")));
+        assert!(
+            !rights(claims(SessionKind::AssumedRole, "role/alice")),
+            "the name of a user is none of a role"
+        );
+        assert!(!rights(claims(SessionKind::SessionToken, "user/bob")));
+        assert!(!rights(claims(SessionKind::SessionToken, "user/reader")));
     }
 }

@@ -41,11 +41,11 @@ use std::time::Duration;
 
 use credfed_core::ProviderError;
 use credfed_core::oidc::{Algorithm, Network, TrustedIssuer, TrustedIssuers};
-use credfed_tower::sts::{Account, IssuerFacts, Pattern, Role, RoleTable, Trust};
+use credfed_tower::sts::{Account, IssuerFacts, Pattern, Role, RoleTable, Severity, Trust};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::config_file::{self, Fault, FileError};
+use crate::config_file::{self, Fault, FileError, Text};
 use crate::grants::{AllowEntry, GrantTemplate};
 use crate::rights::RoleRights;
 
@@ -134,7 +134,7 @@ struct TrustEntry {
     keys: Vec<String>,
     #[serde(default)]
     roles: Vec<String>,
-    external_id: Option<String>,
+    external_id: Option<Text>,
     #[serde(default)]
     session_tags: bool,
     #[serde(default)]
@@ -149,7 +149,10 @@ pub(crate) fn parse(text: &str) -> Result<Inbound, Fault> {
     };
     let (mut trusted, mut tagging, mut naming) = (Vec::new(), Vec::new(), Vec::new());
     for (index, entry) in file.issuer.into_iter().enumerate() {
-        let url = entry.get_ref().url.get_ref();
+        let (url, at) = (entry.get_ref().url.get_ref(), entry.get_ref().url.span());
+        if trusted.iter().any(|issuer: &TrustedIssuer| issuer.url() == url) {
+            return Err(Fault::new(at, "this url was given before").of(format!("issuer {}", index + 1)));
+        }
         tagging.extend(entry.get_ref().session_tags.then(|| url.clone()));
         naming.extend(entry.get_ref().source_identity.then(|| url.clone()));
         trusted.push(issuer(entry).map_err(|fault| fault.of(format!("issuer {}", index + 1)))?);
@@ -158,19 +161,33 @@ pub(crate) fn parse(text: &str) -> Result<Inbound, Fault> {
     if file.role.is_empty() {
         return Err(Fault::somewhere("there is no [[role]] in it, so nobody could assume any"));
     }
-    let (mut roles, mut rights, mut seen) = (Vec::new(), HashMap::new(), HashSet::new());
+    let believed = |issuer: &str, ours: &[String]| ours.iter().any(|url| url == issuer);
+    let (mut roles, mut rights, mut seen) = (Vec::new(), HashMap::new(), HashMap::new());
     for (index, entry) in file.role.into_iter().enumerate() {
         let name = format!("role {}", index + 1);
         let at = entry.get_ref().name.span();
+        for trust in &entry.get_ref().trust {
+            let (at, trust) = (trust.span(), trust.get_ref());
+            let Some(issuer) = &trust.issuer else { continue };
+            let vain = (trust.session_tags && !believed(issuer, &tagging))
+                || (trust.source_identity && !believed(issuer, &naming));
+            if vain {
+                let what = "session_tags and source_identity of a trust need the same line at its [[issuer]]";
+                return Err(Fault::new(at, what).of(&name));
+            }
+        }
         let (role, may) = role(&account, entry).map_err(|fault| fault.of(&name))?;
-        if !seen.insert(role.arn().to_owned()) {
+        if seen.insert(role.arn().to_owned(), at.clone()).is_some() {
             return Err(Fault::new(at, "this name was given before").of(&name));
         }
         rights.insert(role.arn().to_owned(), may);
         roles.push(role);
     }
-    let roles = RoleTable::new(roles, &IssuerFacts::of(&issuers))
-        .map_err(|refused| Fault::somewhere(refused.to_string()))?;
+    let roles = RoleTable::new(roles, &IssuerFacts::of(&issuers)).map_err(|refused| {
+        let first = refused.findings().iter().find(|finding| finding.severity() == Severity::Error);
+        let at = first.and_then(|finding| seen.get(finding.role()).cloned());
+        Fault { at, what: refused.to_string() }
+    })?;
     Ok(Inbound { account, issuers, tagging, naming, roles, rights })
 }
 
@@ -245,7 +262,7 @@ fn trusted(account: &Account, entry: Spanned<TrustEntry>) -> Result<Trust, Fault
         let roles = entry.roles.iter().map(|name| account.role_arn(name));
         let mut trust = users.chain(roles).fold(Trust::principals(), |trust, arn| trust.principal(arn));
         if let Some(id) = entry.external_id {
-            trust = trust.external_id(id);
+            trust = trust.external_id(id.as_str());
         }
         if entry.session_tags {
             trust = trust.allow_tags();
@@ -272,4 +289,155 @@ fn trusted(account: &Account, entry: Spanned<TrustEntry>) -> Result<Trust, Fault
         trust = trust.allow_source_identity();
     }
     Ok(trust.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config_file::line_of;
+
+    const GOOD: &str = r#"account = "123456789012"
+[[issuer]]
+url = "https://id.example.com"
+audiences = ["sts.example.com"]
+algorithms = ["ES256"]
+types = ["JWT"]
+session_tags = true
+[[issuer]]
+url = "https://token.actions.githubusercontent.com"
+audiences = ["sts.example.com"]
+shared = false
+[[role]]
+name = "team/reader"
+max_session_seconds = 7200
+[[role.trust]]
+issuer = "https://id.example.com"
+audiences = ["sts.example.com"]
+subjects = ["alice"]
+session_tags = true
+[[role.allow]]
+bucket = "home"
+prefix = "users/{subject}/"
+actions = ["read"]
+[[role]]
+name = "deploy"
+[[role.trust]]
+issuer = "https://token.actions.githubusercontent.com"
+audiences = ["sts.example.com"]
+subjects = ["repo:octo-org/site:*"]
+[[role.trust]]
+keys = ["backup"]
+roles = ["team/reader"]
+external_id = "ticket-7734"
+[[role.allow]]
+bucket = "site"
+actions = ["write"]
+"#;
+
+    fn refused(text: &str) -> (Option<usize>, String) {
+        let fault = parse(text).err().unwrap();
+        (fault.at.map(|at| line_of(text, at)), fault.what)
+    }
+
+    #[test]
+    fn a_good_file_becomes_roles_and_their_rights() {
+        let inbound = parse(GOOD).ok().unwrap();
+        let arns: Vec<_> = inbound.roles.iter().map(Role::arn).collect();
+        assert_eq!(
+            arns,
+            ["arn:aws:iam::123456789012:role/deploy", "arn:aws:iam::123456789012:role/team/reader"]
+        );
+        assert!(arns.iter().all(|&arn| inbound.rights.contains_key(arn)));
+        assert_eq!(inbound.tagging, ["https://id.example.com"]);
+        assert!(inbound.naming.is_empty());
+        assert!(inbound.roles.iter().any(|role| role.longest_session() == Duration::from_secs(7200)));
+        assert_eq!(inbound.issuers.iter().count(), 2);
+    }
+
+    #[test]
+    fn each_fault_is_named_with_its_line() {
+        for (from, to, line, says) in [
+            ("\"123456789012\"", "\"12345\"", 1, "invalid account id"),
+            (
+                "https://id.example.com\"\naud",
+                "http://id.example.com\"\naud",
+                2,
+                "issuer 1: an issuer's address",
+            ),
+            ("[\"ES256\"]", "[\"HS256\"]", 5, "issuer 1: algorithms are"),
+            ("[\"JWT\"]", "[\"jwt\"]", 6, "issuer 1: types are"),
+            ("types = [\"JWT\"]", "type = [\"JWT\"]", 6, "unknown field `type`"),
+            ("types = [\"JWT\"]", "network = \"open\"", 6, "unknown variant"),
+            (
+                "https://token.actions.githubusercontent.com\"\naudiences = [\"sts.example.com\"]\nshared",
+                "https://id.example.com\"\naudiences = [\"sts.example.com\"]\nshared",
+                9,
+                "issuer 2: this url was given before",
+            ),
+            ("team/reader\"\nmax", "team//reader\"\nmax", 13, "role 1: invalid role name"),
+            ("7200", "899", 14, "role 1: invalid longest session"),
+            ("name = \"deploy\"", "name = \"team/reader\"", 25, "role 2: this name was given before"),
+            ("subjects = [\"alice\"]", "subject = [\"alice\"]", 18, "unknown field `subject`"),
+            ("{subject}", "{session_name}", 22, "role 1: prefix names"),
+            (
+                "keys = [\"backup\"]",
+                "keys = [\"backup\"]\naudiences = [\"x\"]",
+                30,
+                "role 2: audiences, subjects and claims",
+            ),
+            (
+                "keys = [\"backup\"]\nroles = [\"team/reader\"]",
+                "",
+                30,
+                "role 2: a trust names an issuer, or keys",
+            ),
+            ("keys = [\"backup\"]", "issuer = \"https://id.example.com\"", 30, "role 2: a trust is either"),
+            ("session_tags = true\n[[issuer]]", "[[issuer]]", 14, "role 1: session_tags and source_identity"),
+        ] {
+            assert!(GOOD.contains(from), "{from}");
+            let (at, what) = refused(&GOOD.replacen(from, to, 1));
+            assert_eq!(at, Some(line), "{to}: {what}");
+            assert!(what.contains(says), "{to}: {what}");
+        }
+        assert!(refused("").1.contains("no [[role]]"));
+    }
+
+    #[test]
+    fn dangerous_trust_is_refused_with_the_line_of_its_role() {
+        for (from, to, says) in [
+            ("[\"repo:octo-org/site:*\"]", "[\"*\"]", "whatever the claim says"),
+            ("[\"repo:octo-org/site:*\"]", "[\"repo:octo*\"]", "wildcard before the end"),
+            ("[\"repo:octo-org/site:*\"]", "[\"environment:production:*\"]", "wildcard before the end"),
+            ("subjects = [\"repo:octo-org/site:*\"]", "", "many tenants"),
+            ("subjects = [\"repo:octo-org/site:*\"]", "claims = { actor = [\"octo\"] }", "many tenants"),
+            (
+                "audiences = [\"sts.example.com\"]\nsubjects = [\"repo",
+                "subjects = [\"repo",
+                "names no audience",
+            ),
+        ] {
+            assert!(GOOD.contains(from), "{from}");
+            let (at, what) = refused(&GOOD.replacen(from, to, 1));
+            assert!(what.contains(says) && what.contains("role/deploy"), "{to}: {what}");
+            assert_eq!(at, Some(25), "{to}");
+        }
+        let immutable = "claims = { repository_id = [\"1234\"] }";
+        assert!(parse(&GOOD.replace("subjects = [\"repo:octo-org/site:*\"]", immutable)).is_ok());
+    }
+
+    #[test]
+    fn a_folder_per_subject_takes_one_issuer() {
+        let both = "[[role.trust]]\nissuer = \"https://token.actions.githubusercontent.com\"\naudiences = [\"sts.example.com\"]\nsubjects = [\"repo:octo-org/site:*\"]\n[[role.allow]]\nbucket = \"home\"";
+        let (at, what) = refused(&GOOD.replace("[[role.allow]]\nbucket = \"home\"", both));
+        assert!(what.contains("several issuers"), "{what}");
+        assert_eq!(at, Some(13));
+    }
+
+    #[test]
+    fn no_error_repeats_an_external_id() {
+        for wrong in ["7734", "[\"7734\"]", "\"7734", "{ value = \"7734\" }"] {
+            let (_, what) = refused(&GOOD.replace("\"ticket-7734\"", wrong));
+            assert!(!what.contains("7734"), "{what}");
+        }
+    }
 }
