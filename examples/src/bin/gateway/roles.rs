@@ -293,6 +293,8 @@ fn trusted(account: &Account, entry: Spanned<TrustEntry>) -> Result<Trust, Fault
 
 #[cfg(test)]
 mod tests {
+    use credfed_tower::sts::Finding;
+
     use super::*;
     use crate::config_file::line_of;
 
@@ -337,6 +339,18 @@ actions = ["write"]
     fn refused(text: &str) -> (Option<usize>, String) {
         let fault = parse(text).err().unwrap();
         (fault.at.map(|at| line_of(text, at)), fault.what)
+    }
+
+    #[test]
+    fn the_file_of_the_readme_is_a_good_one() {
+        let readme = include_str!("../../../README.md");
+        let (_, text) = readme.split_once("```toml\n# roles.toml").unwrap();
+        let (text, _) = text.split_once("```").unwrap();
+        let inbound = parse(text).map_err(|fault| fault.what).unwrap();
+        assert_eq!(inbound.rights.len(), 3);
+        // Everybody whom the issuer knows is a member: meant, and said.
+        let warnings: Vec<_> = inbound.roles.warnings().iter().map(Finding::role).collect();
+        assert_eq!(warnings, ["arn:aws:iam::123456789012:role/member"]);
     }
 
     #[test]
