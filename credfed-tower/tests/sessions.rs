@@ -354,7 +354,7 @@ fn a_restricted_session_is_let_in_only_where_somebody_evaluates_its_policy() {
     assert_eq!(verdict(copy, &restricted), None);
     assert_eq!(verdict(layer, &restricted), None);
     // The answer to a wrong signature does not tell that there is a policy.
-    let forged = Signer { secret: free.secret.clone(), ..restricted };
+    let forged = Signer { secret: free.secret, ..restricted };
     assert_eq!(verdict(plain(), &forged), Some(Reason::SignatureMismatch));
 }
 
