@@ -103,6 +103,7 @@ impl Cloud {
 }
 
 /// Sessions of the role may do everything; nobody else may do anything.
+#[expect(clippy::type_complexity, reason = "a stack of layers has no shorter name")]
 fn s3(
     folder: &TempDir,
     endpoint: &Endpoint,

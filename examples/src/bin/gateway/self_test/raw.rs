@@ -219,7 +219,7 @@ fn escaped(value: &str) -> String {
     value.bytes().fold(String::new(), |mut text, byte| {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                text.push(char::from(byte))
+                text.push(char::from(byte));
             }
             other => drop(write!(text, "%{other:02X}")),
         }
