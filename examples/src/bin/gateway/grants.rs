@@ -218,6 +218,9 @@ mod tests {
         for subject in ["", ".", "..", "a/b", "../bob", "a\\b", "a\nb", "{tag:team}"] {
             assert!(!covers(&own, Some(subject), "users/bob/notes"), "{subject}");
         }
+        for deeper in ["a/b", "a\\b"] {
+            assert!(!covers(&own, Some(deeper), &format!("users/{deeper}/notes")), "{deeper}");
+        }
         // Braces in a value are letters.
         assert!(covers(&own, Some("{subject}"), "users/{subject}/notes"));
         assert!(!covers(&own, Some("*"), "users/bob/notes"));

@@ -413,6 +413,9 @@ actions = ["write"]
             assert_eq!(at, Some(line), "{to}: {what}");
             assert!(what.contains(says), "{to}: {what}");
         }
+        let (grants, _) = GOOD.split_once("[[role.allow]]").unwrap();
+        let (at, what) = refused(grants);
+        assert!(at == Some(12) && what.contains("may do nothing"), "{at:?} {what}");
         assert!(refused("").1.contains("no [[role]]"));
     }
 

@@ -55,6 +55,7 @@ struct Bench {
 const AUDIENCE: &str = "self-test.sts";
 const TENANT: &str = "tenant";
 const READER: &str = "reader";
+const PARTNER: &str = "partner";
 /// A user whom a trust names and nobody is any more.
 const GONE: &str = "gone-user";
 
@@ -149,6 +150,15 @@ roles = ["{TENANT}"]
 [[role.allow]]
 bucket = "{bucket}"
 prefix = "public/"
+actions = ["read"]
+
+[[role]]
+name = "{PARTNER}"
+[[role.trust]]
+keys = ["{owner}"]
+external_id = "ticket-1234"
+[[role.allow]]
+bucket = "{bucket}"
 actions = ["read"]
 "#
     )

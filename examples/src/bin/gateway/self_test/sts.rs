@@ -7,7 +7,7 @@ use credfed_core::session::{SessionClaims, SessionKind};
 use credfed_core::{AwsCredentials, Clock, SystemClock};
 
 use super::raw::{Answer, Raw, send_unsigned};
-use super::{Bench, GONE, Outcome, READER, Report, TENANT, arn, expect, web_identity};
+use super::{Bench, GONE, Outcome, PARTNER, READER, Report, TENANT, arn, expect, web_identity};
 
 pub(super) async fn check(bench: &Bench, report: &mut Report) -> io::Result<()> {
     report.check("sts: who a key is", caller_of_a_key(bench)).await?;
@@ -22,6 +22,7 @@ pub(super) async fn check(bench: &Bench, report: &mut Report) -> io::Result<()> 
             untrusted(bench),
         )
         .await?;
+    report.check("sts: an external id that is asked for has to come, and no tags", partner(bench)).await?;
     report.check("sts: refuse a session of a user who is gone", gone(bench)).await?;
     report.check("sts: refuse an hour too many", too_long(bench)).await?;
     report.check("sts: refuse what is not signed", unsigned(bench)).await?;
@@ -103,6 +104,17 @@ async fn untrusted(bench: &Bench) -> Outcome {
     }
     let words = |answer: &Answer| answer.element("Message").replace("role/absent", "role/reader");
     expect(words(&refused) == words(&absent), "the two read differently")
+}
+
+async fn partner(bench: &Bench) -> Outcome {
+    const RIGHT: (&str, &str) = ("ExternalId", "ticket-1234");
+    assume(bench, &bench.owner, PARTNER, &[RIGHT]).await?.credentials()?;
+    let tag = [RIGHT, ("Tags.member.1.Key", "team"), ("Tags.member.1.Value", "blue")];
+    for more in [&[][..], &[("ExternalId", "ticket-1235")], &tag, &[RIGHT, ("SourceIdentity", "bob")]] {
+        let answer = assume(bench, &bench.owner, PARTNER, more).await?;
+        expect(answer.status == 403 && answer.code == "AccessDenied", answer)?;
+    }
+    Ok(())
 }
 
 async fn gone(bench: &Bench) -> Outcome {
