@@ -167,16 +167,21 @@ impl WebIdentityTrust {
         by_subject || self.claims.iter().any(|claim| claim.immutable)
     }
 
-    /// Whether a glob matches subjects of several tenants of a shared issuer, as far as the issuer's grammar is known,
-    /// and no immutable claim tells them apart.
+    /// Whether a subject is one that several tenants of a shared issuer can have, as far as the issuer's grammar is
+    /// known, and no immutable claim tells them apart.
     pub(super) fn spans_tenants(&self) -> bool {
         let known = super::shared::shared_issuer(&self.issuer);
         let spans = |subject: &Pattern| {
             let start = subject.fixed_start();
-            start.is_empty() || known.is_some_and(|issuer| !issuer.fixes_the_tenant(start))
+            match (known, subject.is_glob()) {
+                (_, true) if start.is_empty() => true,
+                (Some(issuer), true) => !issuer.fixes_the_tenant(start),
+                // To the letter, it is whole where it ends.
+                (Some(issuer), false) => !issuer.fixes_the_tenant(&format!("{start}:")),
+                (None, _) => false,
+            }
         };
-        !self.claims.iter().any(|claim| claim.immutable)
-            && self.subjects.iter().any(|subject| subject.is_glob() && spans(subject))
+        !self.claims.iter().any(|claim| claim.immutable) && self.subjects.iter().any(spans)
     }
 
     /// All patterns of subjects and claims.

@@ -71,6 +71,16 @@ fn each_kind_of_dangerous_trust_is_found() {
             vec![],
         ),
         (
+            "a subject to the letter that tenants with a grammar of their own share",
+            role("r").trust(github().subject("environment:production")),
+            vec![(Error, Rule::SubjectOfManyTenants)],
+        ),
+        (
+            "a subject to the letter that names its tenant by number",
+            role("r").trust(github().subject("repository_owner_id:1234")),
+            vec![],
+        ),
+        (
             "shared, a glob over tenants",
             role("r").trust(github().subject(Pattern::glob("repo:octo-org*"))),
             vec![(Error, Rule::SubjectOfManyTenants)],

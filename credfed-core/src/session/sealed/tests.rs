@@ -151,7 +151,8 @@ fn keys_and_names_are_derived_by_the_labels_that_are_written_down() {
     let access_key_id = keys.access_key_id().as_bytes();
 
     let kid = KeyId::parse(kid.as_bytes()).unwrap();
-    let associated = framed(&[b"cf1", kid.as_bytes(), b"sigv4-session", b"https://sts.example", access_key_id]);
+    let associated =
+        framed(&[b"cf1", kid.as_bytes(), b"sigv4-session", b"https://sts.example", access_key_id]);
     let mut plain = plain.to_vec();
     Xaes256Gcm::new(&expand(b"credfed session seal v1"))
         .decrypt_inout_detached(nonce.into(), &associated, plain.as_mut_slice().into(), tag.into())

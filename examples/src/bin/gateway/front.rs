@@ -2,6 +2,7 @@
 //! goes to exactly one of the three, by its head alone, before anything is verified.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -10,9 +11,9 @@ use credfed_tower::sts::StsService;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{Request, Response};
+use http_body::Body;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Either};
-use hyper::body::Incoming;
 use tower::{Service, ServiceExt};
 
 /// The services at one address. What is not there answers as S3 does.
@@ -26,10 +27,12 @@ pub(crate) struct Front<S> {
 /// S3's own body as it streams, or a document that is in memory.
 pub(crate) type FrontBody<B> = Either<B, UnsyncBoxBody<Bytes, Infallible>>;
 
-impl<S, B> Service<Request<Incoming>> for Front<S>
+impl<S, Q, B> Service<Request<Q>> for Front<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<Q>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
+    Q: Body<Data = Bytes> + Send + 'static,
+    Q::Error: Into<Box<dyn Error + Send + Sync>>,
     B: Send + 'static,
 {
     type Response = Response<FrontBody<B>>;
@@ -40,7 +43,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<Q>) -> Self::Future {
         let (parts, body) = request.into_parts();
         let discovery = self.discovery.clone().filter(|discovery| discovery.handles(&parts));
         let sts = self.sts.clone().filter(|_| StsService::handles(&parts));
@@ -59,7 +62,7 @@ where
 fn small<F, D, B>(answer: F) -> BoxFuture<'static, Result<Response<FrontBody<B>>, Infallible>>
 where
     F: Future<Output = Result<Response<D>, Infallible>> + Send + 'static,
-    D: http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
+    D: Body<Data = Bytes, Error = Infallible> + Send + 'static,
 {
     async move { Ok(answer.await?.map(|body| Either::Right(body.boxed_unsync()))) }.boxed()
 }

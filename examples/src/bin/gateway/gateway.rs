@@ -88,13 +88,16 @@ pub(crate) fn service(
     let sign = SignSigV4Layer::new(upstream.credentials.clone(), upstream.region.as_str(), "s3")
         .upstream(&upstream.endpoint.uri()?)?;
     let s3 = ServiceBuilder::new()
-        .layer_fn(Linger::new)
         .layer(VerifySigV4Layer::new(verifier, resolve(&users, sessions.as_ref())?, policy))
         .layer(StripCredentials::new())
         .layer_fn(Settle::new)
         .layer(sign)
         .service(Forward::to(&upstream.endpoint)?);
-    Ok(ServiceBuilder::new().layer(journal::layer()).service(Front { discovery, sts, s3 }))
+    Ok(ServiceBuilder::new().layer(journal::layer()).layer_fn(Linger::new).service(Front {
+        discovery,
+        sts,
+        s3,
+    }))
 }
 
 /// Long-lived keys, and sessions if there are any: told apart by their shape.
