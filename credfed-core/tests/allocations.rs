@@ -37,7 +37,7 @@ fn opening_allocates_nothing() {
             (claims.role(), claims.session_name(), claims.tags().count()),
             (Some(role), Some("ci"), 1)
         );
-        assert_eq!(session.secret_access_key().len(), 44);
+        assert_eq!(session.secret_access_key().expose().len(), 44);
         assert_eq!(revocation.check(&claims, &session.id()), Ok(()));
         drop(session);
         // Neither does a refusal.

@@ -27,7 +27,7 @@ use zeroize::optimization_barrier;
 use super::claims::{ClaimsError, LONGEST_CLAIMS, SessionClaims, SessionClaimsRef};
 use super::secret::{self, SecretAccessKey, length};
 use super::token::{self, ACCESS_KEY_ID, AccessKeyId, LONGEST_SEALED, NONCE, Parts, TAG, TokenId};
-use crate::keyring::{KeyId, SharedKeyRing};
+use crate::keyring::{HeldKey, KeyId, SharedKeyRing};
 use crate::{AwsCredentials, Expiring, Secret};
 
 /// How far ahead of the clock a session may have been issued.
@@ -100,7 +100,7 @@ impl SealedSessions {
         let secret = SecretAccessKey::derive(key, secret::SEALED, &id, &access_key_id);
         let token = Secret::new(token::text(key.id(), &sealed));
         let credentials =
-            AwsCredentials::new(access_key_id.as_str(), Secret::new(secret.as_str()), Some(token));
+            AwsCredentials::new(access_key_id.as_str(), Secret::new(secret.expose()), Some(token));
         Ok(Expiring::at(credentials, claims.expires()))
     }
 
@@ -133,15 +133,13 @@ impl SealedSessions {
             return Err(OpenError::OtherAccessKey);
         }
 
-        let ring = self.ring.peek();
-        let key = ring.key(parts.kid).ok_or(OpenError::UnknownKey)?;
+        let key = self.ring.key(parts.kid).ok_or(OpenError::UnknownKey)?;
         self.associate(associated, key.id(), &expected);
         key.sealing().open(nonce, associated, plain, tag).ok_or(OpenError::NotGenuine)?;
 
         let claims = SessionClaimsRef::decode(plain).map_err(OpenError::Claims)?;
         judge(&claims, now)?;
-        let secret = SecretAccessKey::derive(key, secret::SEALED, &id, &expected);
-        Ok(OpenSession { claims, id, key: parts.kid, secret })
+        Ok(OpenSession { claims, id, access_key_id: expected, key })
     }
 
     fn associate(&self, data: &mut Vec<u8>, key: KeyId, access_key_id: &AccessKeyId) {
@@ -202,8 +200,8 @@ impl fmt::Debug for Scratch {
 pub struct OpenSession<'s> {
     claims: SessionClaimsRef<'s>,
     id: TokenId,
-    key: KeyId,
-    secret: SecretAccessKey,
+    access_key_id: AccessKeyId,
+    key: HeldKey,
 }
 
 impl<'s> OpenSession<'s> {
@@ -219,12 +217,13 @@ impl<'s> OpenSession<'s> {
 
     /// The key that it was sealed with.
     pub fn key(&self) -> KeyId {
-        self.key
+        self.key.id()
     }
 
-    /// The secret access key that requests of this session are signed with.
-    pub fn secret_access_key(&self) -> &str {
-        self.secret.as_str()
+    /// Derives the secret access key that requests of this session are signed with. Nothing is allocated for it; ask
+    /// for it last, since a session that was revoked needs none.
+    pub fn secret_access_key(&self) -> SecretAccessKey {
+        SecretAccessKey::derive(&self.key, secret::SEALED, &self.id, &self.access_key_id)
     }
 }
 
@@ -233,7 +232,7 @@ impl fmt::Debug for OpenSession<'_> {
         f.debug_struct("OpenSession")
             .field("claims", &self.claims)
             .field("id", &self.id)
-            .field("key", &self.key)
+            .field("key", &self.key())
             .finish_non_exhaustive()
     }
 }
