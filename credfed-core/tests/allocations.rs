@@ -12,7 +12,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 #[test]
-fn opening_allocates_nothing() {
+fn opening_and_deriving_the_secret_access_key_allocate_nothing() {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_176_000);
     let ring = SharedKeyRing::new(KeyRing::generate(now).unwrap());
     let sessions = SealedSessions::new("https://sts.example", ring);

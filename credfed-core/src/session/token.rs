@@ -84,7 +84,14 @@ impl TokenId {
         const PREFIX: &[u8; 12] = b"credfed akid";
         const BITS: u64 = 8 * (PREFIX.len() + NONCE) as u64;
         const INITIAL: [u32; 8] = [
-            0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
+            0x6a09_e667,
+            0xbb67_ae85,
+            0x3c6e_f372,
+            0xa54f_f53a,
+            0x510e_527f,
+            0x9b05_688c,
+            0x1f83_d9ab,
+            0x5be0_cd19,
         ];
         let mut block = [0; 64];
         block[..12].copy_from_slice(PREFIX);
