@@ -50,4 +50,5 @@ pub(crate) use self::key::MasterKey;
 #[cfg(feature = "oidc")]
 pub(crate) use self::key::hex_digit;
 pub use self::ring::{KeyInfo, KeyRing, KeyRingError, KeyState};
+pub(crate) use self::shared::HeldKey;
 pub use self::shared::{KeyRingStatus, SharedKeyRing};

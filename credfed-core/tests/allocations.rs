@@ -12,7 +12,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 #[test]
-fn opening_allocates_nothing() {
+fn opening_and_deriving_the_secret_access_key_allocate_nothing() {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_176_000);
     let ring = SharedKeyRing::new(KeyRing::generate(now).unwrap());
     let sessions = SealedSessions::new("https://sts.example", ring);
@@ -37,7 +37,7 @@ fn opening_allocates_nothing() {
             (claims.role(), claims.session_name(), claims.tags().count()),
             (Some(role), Some("ci"), 1)
         );
-        assert_eq!(session.secret_access_key().len(), 44);
+        assert_eq!(session.secret_access_key().expose().len(), 44);
         assert_eq!(revocation.check(&claims, &session.id()), Ok(()));
         drop(session);
         // Neither does a refusal.

@@ -152,9 +152,14 @@ impl KeyRing {
         self.keys.iter().rev().find(|key| time(key.activates()) <= now)
     }
 
-    /// The key of that name, whatever its state.
-    pub(crate) fn key(&self, id: KeyId) -> Option<&MasterKey> {
-        self.keys.iter().find(|key| key.id() == id)
+    /// Where the key of that name is, whatever its state.
+    pub(super) fn position(&self, id: KeyId) -> Option<usize> {
+        self.keys.iter().position(|key| key.id() == id)
+    }
+
+    /// The key at a [`position`](Self::position) of this ring.
+    pub(super) fn at(&self, position: usize) -> &MasterKey {
+        &self.keys[position]
     }
 
     fn with_key(&self, now: SystemTime, activates: SystemTime) -> Result<Self, KeyRingError> {

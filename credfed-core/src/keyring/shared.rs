@@ -1,10 +1,12 @@
 //! A ring that is replaced while it is in use.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::key::{KeyId, MasterKey};
 use super::ring::{KeyRing, KeyRingError};
 
 /// The ring in use. Clones are one; all of them see a replacement at once.
@@ -45,6 +47,13 @@ impl SharedKeyRing {
     /// The ring in use, for a moment, without a reference count.
     pub(crate) fn peek(&self) -> Guard<Arc<KeyRing>> {
         self.0.ring.load()
+    }
+
+    /// The key of that name, whatever its state.
+    pub(crate) fn key(&self, id: KeyId) -> Option<HeldKey> {
+        let ring = self.peek();
+        let position = ring.position(id)?;
+        Some(HeldKey { ring, position })
     }
 
     /// Puts another ring in its place.
@@ -92,6 +101,21 @@ impl SharedKeyRing {
 
     fn report(&self, change: impl FnOnce(&mut KeyRingStatus)) {
         change(&mut self.0.status.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// A key of the ring that was in use when it was asked for. It is there until this is dropped, also if another ring
+/// takes the place of its own.
+pub(crate) struct HeldKey {
+    ring: Guard<Arc<KeyRing>>,
+    position: usize,
+}
+
+impl Deref for HeldKey {
+    type Target = MasterKey;
+
+    fn deref(&self) -> &MasterKey {
+        self.ring.at(self.position)
     }
 }
 

@@ -43,7 +43,8 @@ impl Xaes {
 
     /// Encrypts in place, and returns the tag. `None` if it is too long for GCM.
     pub(crate) fn seal(&self, nonce: &[u8; NONCE], associated: &[u8], data: &mut [u8]) -> Option<[u8; TAG]> {
-        let (mut gcm, nonce) = self.derived(nonce);
+        let (key, nonce) = self.derived(nonce);
+        let mut gcm = ManuallyDrop::new(Gcm::new((&*key).into()));
         let tag = gcm.encrypt_inout_detached((&nonce).into(), associated, data.into());
         self.wipe(&mut gcm);
         tag.ok().map(Into::into)
@@ -57,14 +58,15 @@ impl Xaes {
         data: &mut [u8],
         tag: &[u8; TAG],
     ) -> Option<()> {
-        let (mut gcm, nonce) = self.derived(nonce);
+        let (key, nonce) = self.derived(nonce);
+        let mut gcm = ManuallyDrop::new(Gcm::new((&*key).into()));
         let verdict = gcm.decrypt_inout_detached((&nonce).into(), associated, data.into(), tag.into());
         self.wipe(&mut gcm);
         verdict.ok()
     }
 
     /// Steps 3 to 5: AES of `0x00 i "X" 0x00 nonce[..12]` xor K1, for i of 1 and 2; and the rest of the nonce.
-    fn derived(&self, nonce: &[u8; NONCE]) -> (ManuallyDrop<Gcm>, [u8; 12]) {
+    fn derived(&self, nonce: &[u8; NONCE]) -> (Zeroizing<[u8; 32]>, [u8; 12]) {
         let mut message = [0; 16];
         let mut rest = [0; 12];
         message[4..].copy_from_slice(&nonce[..12]);
@@ -75,7 +77,7 @@ impl Xaes {
             *half = (u128::from_ne_bytes(message) ^ u128::from_ne_bytes(self.k1)).to_ne_bytes();
             self.aes.encrypt_block(half.into());
         }
-        (ManuallyDrop::new(Gcm::new((&*key).into())), rest)
+        (key, rest)
     }
 
     /// Nothing of it is on the heap, so nothing else is left behind that a drop would have freed.

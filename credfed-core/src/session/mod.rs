@@ -45,7 +45,7 @@
 //! let mut scratch = Scratch::new();
 //! let session = sessions.open(keys.access_key_id(), token, now, &mut scratch)?;
 //! assert_eq!(session.claims().role(), Some(role));
-//! assert_eq!(session.secret_access_key(), keys.secret_access_key().expose());
+//! assert_eq!(session.secret_access_key().expose(), keys.secret_access_key().expose());
 //!
 //! let late = sessions.open(keys.access_key_id(), token, now + hour, &mut scratch);
 //! assert_eq!(late.err(), Some(OpenError::Expired));
@@ -68,4 +68,5 @@ pub use self::claims::{
 pub use self::jwt::{JwtKeysError, JwtSession, JwtSessionKeys, JwtSessions, looks_jwt};
 pub use self::revocation::{DenyHook, Revocation, RevocationFull, RevocationUnavailable, RevokedError};
 pub use self::sealed::{MintError, OpenError, OpenSession, Scratch, SealedSessions};
+pub use self::secret::SecretAccessKey;
 pub use self::token::{LONGEST_TOKEN, TokenId, is_session_access_key_id, looks_sealed};

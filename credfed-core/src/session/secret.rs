@@ -1,9 +1,11 @@
 //! The secret access key of a session: derived from what its token shows and from a key that it does not show.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::Mac;
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing, optimization_barrier};
 
 use super::token::{ACCESS_KEY_ID, AccessKeyId, NONCE, TokenId};
 use crate::keyring::MasterKey;
@@ -19,7 +21,9 @@ pub(super) const JWT: &[u8] = b"credfed jwt secret v1";
 
 const LONGEST_LABEL: usize = 24;
 
-pub(super) struct SecretAccessKey(Zeroizing<[u8; LENGTH]>);
+/// The secret access key that requests of a session are signed with: 44 characters, which are not on the heap, are
+/// wiped on drop, and are not what `Debug` shows.
+pub struct SecretAccessKey([u8; LENGTH]);
 
 impl SecretAccessKey {
     /// base64(HMAC-SHA256(derivation key, label, id, access key id)), each part behind its length.
@@ -36,16 +40,33 @@ impl SecretAccessKey {
         let mut mac = key.derivation();
         mac.update(&message[..used]);
         let digest = Zeroizing::<[u8; 32]>::new(mac.finalize().into_bytes().into());
-        let mut secret = Zeroizing::new([0; LENGTH]);
-        let written = STANDARD.encode_slice(*digest, &mut *secret);
+        let mut secret = Self([0; LENGTH]);
+        let written = STANDARD.encode_slice(*digest, &mut secret.0);
         debug_assert_eq!(written, Ok(LENGTH));
-        Self(secret)
+        secret
     }
 
-    pub(super) fn as_str(&self) -> &str {
-        std::str::from_utf8(&*self.0).unwrap_or_default()
+    /// The text of it. Never log it.
+    pub fn expose(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
+
+impl fmt::Debug for SecretAccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretAccessKey(***)")
+    }
+}
+
+impl Drop for SecretAccessKey {
+    fn drop(&mut self) {
+        // In one sweep that the barrier keeps from being left out.
+        self.0.fill(0);
+        optimization_barrier(&self.0);
+    }
+}
+
+impl ZeroizeOnDrop for SecretAccessKey {}
 
 /// The length that goes before each part of what is hashed or authenticated.
 pub(super) fn length(part: &[u8]) -> [u8; 8] {

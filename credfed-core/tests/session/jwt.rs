@@ -118,7 +118,7 @@ fn a_session_opens_with_what_it_was_minted_with() {
             for _ in 0..2 {
                 let session = sessions.open(&held.access_key_id, &held.token, noon()).unwrap();
                 assert_eq!(session.claims(), claims);
-                assert_eq!(session.secret_access_key(), held.secret);
+                assert_eq!(session.secret_access_key().expose(), held.secret);
                 assert_eq!(json_of(&held.token).1["jti"], session.id().to_string());
                 assert_eq!(held.access_key_id, fitting_access_key_id(session.id().as_bytes()));
                 assert!(!format!("{session:?} {sessions:?}").contains(&held.secret));

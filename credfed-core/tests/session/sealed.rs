@@ -28,7 +28,7 @@ fn a_session_opens_with_what_it_was_minted_with() {
     let mut scratch = Scratch::new();
     let session = sessions.open(keys.access_key_id(), token, noon(), &mut scratch).unwrap();
     assert_eq!(session.claims(), claims("ci").as_ref());
-    assert_eq!(session.secret_access_key(), keys.secret_access_key().expose());
+    assert_eq!(session.secret_access_key().expose(), keys.secret_access_key().expose());
     assert_eq!(session.id().as_bytes()[..], parts(token).2[..24]);
     assert_eq!(session.key().to_string(), parts(token).1);
 }

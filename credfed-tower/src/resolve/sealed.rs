@@ -61,7 +61,7 @@ impl SealedSessionResolver {
         let session = opened.map_err(not_opened)?;
         let claims = session.claims();
         self.revocation.check(&claims, &session.id()).map_err(revoked)?;
-        let key = temporary(session.secret_access_key(), &session.id());
+        let key = temporary(session.secret_access_key().expose(), &session.id());
         let resolved = Resolved::new(key, Session::new(claims.to_owned(), session.id()));
         Ok(resolved.not_after(claims.expires()).restricted(claims.restricted()))
     }

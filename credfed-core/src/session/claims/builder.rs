@@ -82,9 +82,9 @@ impl SessionClaimsBuilder {
                 put(&mut bytes, *field, &[text.as_bytes()])?;
             }
         }
-        self.tags.sort_by(|(a, ..), (b, ..)| without_case(a, b));
+        self.tags.sort_by(|(a, ..), (b, ..)| without_case(a.as_bytes(), b.as_bytes()));
         for (key, value, transitive) in &self.tags {
-            check_tag(key, value)?;
+            check_tag(key.as_bytes(), value.as_bytes())?;
             let length = u16::try_from(key.len()).map_err(|_| ClaimsError::TooLong("tag"))?;
             let head = [&[u8::from(*transitive)][..], &length.to_be_bytes()].concat();
             put(&mut bytes, Field::Tag, &[&head, key.as_bytes(), value.as_bytes()])?;

@@ -45,8 +45,8 @@ pub use self::keys::{JwtKeysError, JwtSessionKeys};
 use super::claims::{LONGEST_CLAIMS, SessionClaims};
 use super::sealed::{MintError, OpenError, judge};
 use super::secret::{self, SecretAccessKey};
-use super::token::{LONGEST_TOKEN, NONCE, TokenId};
-use crate::keyring::{KeyId, MasterKey, SharedKeyRing};
+use super::token::{AccessKeyId, LONGEST_TOKEN, NONCE, TokenId};
+use crate::keyring::{HeldKey, KeyId, MasterKey, SharedKeyRing};
 use crate::oidc::compact::{self, Compact};
 use crate::oidc::{Algorithm, LocalSigner};
 use crate::{AwsCredentials, Expiring, Secret};
@@ -72,7 +72,7 @@ const HS256: &str = "HS256";
 ///
 /// let session = sessions.open(keys.access_key_id(), token, now)?;
 /// assert_eq!(session.claims(), &claims);
-/// assert_eq!(session.secret_access_key(), keys.secret_access_key().expose());
+/// assert_eq!(session.secret_access_key().expose(), keys.secret_access_key().expose());
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -168,7 +168,7 @@ impl JwtSessions {
         let secret = SecretAccessKey::derive(key, secret::JWT, &id, &access_key_id);
         let credentials = AwsCredentials::new(
             access_key_id.as_str(),
-            Secret::new(secret.as_str()),
+            Secret::new(secret.expose()),
             Some(Secret::new(token)),
         );
         Ok(Expiring::at(credentials, claims.expires()))
@@ -194,10 +194,8 @@ impl JwtSessions {
             return Err(OpenError::OtherAccessKey);
         }
         judge(&verified.claims.as_ref(), now)?;
-        let ring = self.0.ring.peek();
-        let key = ring.key(verified.key).ok_or(OpenError::UnknownKey)?;
-        let secret = SecretAccessKey::derive(key, secret::JWT, &verified.id, &expected);
-        Ok(JwtSession { verified, secret })
+        let key = self.0.ring.key(verified.key).ok_or(OpenError::UnknownKey)?;
+        Ok(JwtSession { verified, access_key_id: expected, key })
     }
 
     fn verify_hs256(&self, access_key_id: &str, token: &str) -> Result<Verified, OpenError> {
@@ -206,8 +204,7 @@ impl JwtSessions {
             return Err(OpenError::Malformed);
         }
         let kid = KeyId::parse(unverified.kid.as_bytes()).ok_or(OpenError::UnknownKey)?;
-        let ring = self.0.ring.peek();
-        let key = ring.key(kid).ok_or(OpenError::UnknownKey)?;
+        let key = self.0.ring.key(kid).ok_or(OpenError::UnknownKey)?;
         // In constant time.
         let mac = key.signing().chain_update(unverified.token.signing_input);
         mac.verify_slice(&unverified.token.signature).map_err(|_| OpenError::NotGenuine)?;
@@ -262,7 +259,9 @@ impl fmt::Debug for JwtSessions {
 /// still to be asked.
 pub struct JwtSession {
     verified: Arc<Verified>,
-    secret: SecretAccessKey,
+    access_key_id: AccessKeyId,
+    /// Leads to the secret access key.
+    key: HeldKey,
 }
 
 /// What is remembered of a genuine token; nothing of it is secret but the claims, which the token shows anyway.
@@ -289,9 +288,10 @@ impl JwtSession {
         self.verified.key
     }
 
-    /// The secret access key that requests of this session are signed with.
-    pub fn secret_access_key(&self) -> &str {
-        self.secret.as_str()
+    /// Derives the secret access key that requests of this session are signed with. Nothing is allocated for it; ask
+    /// for it last, since a session that was revoked needs none.
+    pub fn secret_access_key(&self) -> SecretAccessKey {
+        SecretAccessKey::derive(&self.key, secret::JWT, &self.verified.id, &self.access_key_id)
     }
 }
 
