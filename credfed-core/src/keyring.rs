@@ -42,7 +42,6 @@ mod key;
 mod ring;
 mod shared;
 mod weak;
-mod xaes;
 
 pub use self::file::KeyRingFile;
 pub use self::key::KeyId;

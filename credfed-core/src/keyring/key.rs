@@ -5,9 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+use xaes_256_gcm::Xaes256Gcm;
 use zeroize::Zeroizing;
-
-use super::xaes::Xaes;
 
 pub(super) const MASTER: usize = 32;
 
@@ -76,7 +75,7 @@ pub(crate) struct MasterKey {
     master: Zeroizing<[u8; MASTER]>,
     created: u64,
     activates: u64,
-    sealing: Xaes,
+    sealing: Xaes256Gcm,
     derivation: Hmac<Sha256>,
     #[cfg(feature = "oidc")]
     signing: Hmac<Sha256>,
@@ -91,7 +90,7 @@ impl MasterKey {
             id: KeyId::of(&master),
             created,
             activates,
-            sealing: Xaes::new(&sealing),
+            sealing: Xaes256Gcm::new((&*sealing).into()),
             derivation: keyed(&derivation),
             #[cfg(feature = "oidc")]
             signing: keyed(&expand(&master, b"credfed session jwt v1")),
@@ -104,7 +103,7 @@ impl MasterKey {
     }
 
     /// Seals and opens session tokens.
-    pub(crate) fn sealing(&self) -> &Xaes {
+    pub(crate) fn sealing(&self) -> &Xaes256Gcm {
         &self.sealing
     }
 
@@ -195,10 +194,35 @@ mod tests {
     }
 
     #[test]
+    fn sealing_is_that_of_the_c2sp_vectors() {
+        use xaes_256_gcm::aead::AeadInOut;
+        // https://c2sp.org/XAES-256-GCM, "Test vectors": one for each value of the first bit of L.
+        let vectors = [
+            (1, "", bytes::<28>("ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271")),
+            (
+                3,
+                "c2sp.org/XAES-256-GCM",
+                bytes::<28>("986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d"),
+            ),
+        ];
+        for (key, associated, expected) in vectors {
+            let cipher = Xaes256Gcm::new(&[key; 32].into());
+            let mut data = *b"XAES-256-GCM";
+            let nonce = b"ABCDEFGHIJKLMNOPQRSTUVWX".into();
+            let plain = data.as_mut_slice().into();
+            let tag = cipher.encrypt_inout_detached(nonce, associated.as_bytes(), plain).unwrap();
+            assert_eq!([&data[..], &tag].concat(), expected);
+            let sealed = data.as_mut_slice().into();
+            cipher.decrypt_inout_detached(nonce, associated.as_bytes(), sealed, &tag).unwrap();
+            assert_eq!(&data, b"XAES-256-GCM");
+        }
+    }
+
+    #[test]
     fn derived_keys_differ_by_their_labels_and_wipe_themselves() {
         use zeroize::ZeroizeOnDrop;
         fn wipes<T: ZeroizeOnDrop>() {}
-        wipes::<Xaes>();
+        wipes::<Xaes256Gcm>();
         wipes::<Sha256>();
         wipes::<Zeroizing<[u8; MASTER]>>();
         let master = [7; MASTER];

@@ -30,11 +30,17 @@ pub(super) enum Field {
     Tag = 7,
 }
 
+const FIELDS: usize = 7;
+
 impl Field {
     fn of(number: u8) -> Option<Self> {
         use Field::{Issuer, Policy, Principal, SessionName, SourceIdentity, Subject, Tag};
-        const ALL: [Field; 7] = [Principal, SessionName, Subject, Issuer, SourceIdentity, Policy, Tag];
+        const ALL: [Field; FIELDS] = [Principal, SessionName, Subject, Issuer, SourceIdentity, Policy, Tag];
         ALL.get(usize::from(number).checked_sub(1)?).copied()
+    }
+
+    fn place(self) -> usize {
+        usize::from(self as u8 - 1)
     }
 
     fn name(self) -> &'static str {
@@ -75,14 +81,9 @@ pub(super) struct Layout {
     pub(super) issued: u64,
     pub(super) expires: u64,
     pub(super) generation: u64,
-    pub(super) principal: Span,
-    pub(super) session_name: Option<Span>,
-    pub(super) subject: Option<Span>,
-    pub(super) issuer: Option<Span>,
-    pub(super) source_identity: Option<Span>,
-    pub(super) policy: Option<Span>,
-    /// All tag fields, with their numbers and lengths.
-    pub(super) tags: Span,
+    /// By the fields' numbers, the first at 0; empty for what is absent. Of tags all fields together, with their
+    /// numbers and lengths.
+    spans: [Span; FIELDS],
 }
 
 #[derive(Clone, Copy, Default)]
@@ -97,7 +98,7 @@ impl Layout {
         u16::try_from(encoded.len()).map_err(|_| ClaimsError::Malformed)?;
         let mut reader = Reader { bytes: encoded };
         let mut layout = Self::head(&mut reader).ok_or(ClaimsError::Malformed)?;
-        let mut last = None;
+        let mut last = 0;
         let mut last_key = None;
         let mut tags = 0;
         while !reader.bytes.is_empty() {
@@ -107,7 +108,6 @@ impl Layout {
                 return Err(ClaimsError::TooLong(field.name()));
             }
             let end = encoded.len() - reader.bytes.len();
-            let order = last.map_or(Ordering::Less, |last: Field| last.cmp(&field));
             if field == Field::Tag {
                 let (_, key, _) = tag_parts(bytes)?;
                 match last_key.map_or(Ordering::Less, |last| without_case(last, key)) {
@@ -117,18 +117,16 @@ impl Layout {
                 }
                 last_key = Some(key);
                 tags += 1;
-                layout.tags = match tags {
-                    1 => Span::new(start, end),
-                    _ => Span { end: place(end), ..layout.tags },
-                };
+                let span = layout.span_mut(field);
+                *span = if tags == 1 { Span::new(start, end) } else { Span { end: place(end), ..*span } };
             } else {
-                if order != Ordering::Less {
+                if field as u8 <= last {
                     return Err(ClaimsError::Malformed);
                 }
                 check_text(field.name(), bytes, field == Field::Policy)?;
-                layout.place(field, Span::new(end - bytes.len(), end));
+                *layout.span_mut(field) = Span::new(end - bytes.len(), end);
             }
-            last = Some(field);
+            last = field as u8;
         }
         if tags > MOST_TAGS {
             return Err(ClaimsError::TooManyTags);
@@ -148,26 +146,17 @@ impl Layout {
             issued: u64::from_be_bytes(reader.take()?),
             expires: u64::from_be_bytes(reader.take()?),
             generation: u64::from_be_bytes(reader.take()?),
-            principal: Span::default(),
-            session_name: None,
-            subject: None,
-            issuer: None,
-            source_identity: None,
-            policy: None,
-            tags: Span::default(),
+            spans: Default::default(),
         })
     }
 
-    fn place(&mut self, field: Field, span: Span) {
-        match field {
-            Field::Principal => self.principal = span,
-            Field::SessionName => self.session_name = Some(span),
-            Field::Subject => self.subject = Some(span),
-            Field::Issuer => self.issuer = Some(span),
-            Field::SourceIdentity => self.source_identity = Some(span),
-            Field::Policy => self.policy = Some(span),
-            Field::Tag => {}
-        }
+    /// Empty if there is none: no field may be.
+    pub(super) fn span(&self, field: Field) -> Span {
+        self.spans[field.place()]
+    }
+
+    fn span_mut(&mut self, field: Field) -> &mut Span {
+        &mut self.spans[field.place()]
     }
 
     /// What the kind of session asks for.
@@ -178,15 +167,15 @@ impl Layout {
         let role = self.kind != SessionKind::SessionToken;
         let web = self.kind == SessionKind::WebIdentity;
         let expected = [
-            (Field::Principal, self.principal.end > 0, true),
-            (Field::SessionName, self.session_name.is_some(), role),
-            (Field::Subject, self.subject.is_some(), web),
-            (Field::Issuer, self.issuer.is_some(), web),
+            (Field::Principal, true),
+            (Field::SessionName, role),
+            (Field::Subject, web),
+            (Field::Issuer, web),
         ];
-        for (field, present, wanted) in expected {
-            match (present, wanted) {
-                (false, true) => return Err(ClaimsError::Missing(field.name())),
-                (true, false) => return Err(ClaimsError::Unexpected(field.name())),
+        for (field, wanted) in expected {
+            match (self.span(field).is_empty(), wanted) {
+                (true, true) => return Err(ClaimsError::Missing(field.name())),
+                (false, false) => return Err(ClaimsError::Unexpected(field.name())),
                 _ => {}
             }
         }
@@ -197,6 +186,10 @@ impl Layout {
 impl Span {
     fn new(start: usize, end: usize) -> Self {
         Self { start: place(start), end: place(end) }
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.start == self.end
     }
 
     pub(super) fn of(self, bytes: &[u8]) -> &[u8] {
@@ -217,8 +210,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn field(&mut self) -> Option<(Field, &'a [u8])> {
-        let [number] = self.take()?;
-        let length = u16::from_be_bytes(self.take()?);
+        let [number, high, low] = self.take()?;
+        let length = u16::from_be_bytes([high, low]);
         let (bytes, rest) = self.bytes.split_at_checked(usize::from(length))?;
         self.bytes = rest;
         Some((Field::of(number)?, bytes))
@@ -265,13 +258,17 @@ pub(super) fn check_tag(key: &[u8], value: &[u8]) -> Result<(), ClaimsError> {
 }
 
 /// Not empty, UTF-8, and without control characters; with `lines`, tabs and ends of lines are none.
+#[inline]
 fn check_text(field: &'static str, bytes: &[u8], lines: bool) -> Result<(), ClaimsError> {
-    if bytes.is_empty() {
-        return Err(ClaimsError::Empty(field));
+    match bytes {
+        [] => Err(ClaimsError::Empty(field)),
+        _ if is_plain(bytes) => Ok(()),
+        _ => check_letters(field, bytes, lines),
     }
-    if is_plain(bytes) {
-        return Ok(());
-    }
+}
+
+#[cold]
+fn check_letters(field: &'static str, bytes: &[u8], lines: bool) -> Result<(), ClaimsError> {
     let text = std::str::from_utf8(bytes).map_err(|_| ClaimsError::NotText(field))?;
     let blank = |c: char| lines && matches!(c, '\t' | '\n' | '\r');
     match text.chars().any(|c| c.is_control() && !blank(c)) {
@@ -280,16 +277,25 @@ fn check_text(field: &'static str, bytes: &[u8], lines: bool) -> Result<(), Clai
     }
 }
 
-/// Printable ASCII, as most texts are; without a branch per byte, so that a compiler takes many at a time. The last
-/// 16 bytes may be looked at twice, which is faster than the odd ones one by one.
+/// Printable ASCII, as most texts are; eight bytes at a time. The last eight may be looked at twice, which is faster
+/// than the odd ones one by one.
 fn is_plain(bytes: &[u8]) -> bool {
-    fn all(bytes: &[u8]) -> bool {
-        bytes.iter().fold(true, |plain, byte| plain & (byte.wrapping_sub(b' ') < 95))
+    /// The highest bit of each byte that is none of it. A borrow or a carry reaches the next byte only from one that
+    /// is none itself.
+    fn others(word: [u8; 8]) -> u64 {
+        let word = u64::from_le_bytes(word);
+        word | word.wrapping_add(ONES) | word.wrapping_sub(ONES * 0x20)
     }
-    match bytes.last_chunk::<16>() {
-        Some(last) => bytes.as_chunks::<16>().0.iter().fold(all(last), |plain, chunk| plain & all(chunk)),
-        None => all(bytes),
-    }
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let found = match bytes.last_chunk::<8>() {
+        Some(last) => {
+            bytes.as_chunks::<8>().0.iter().fold(others(*last), |found, word| found | others(*word))
+        }
+        None => bytes
+            .iter()
+            .fold(0, |found, byte| found | others([b' ', b' ', b' ', b' ', b' ', b' ', b' ', *byte])),
+    };
+    found & (ONES * 0x80) == 0
 }
 
 pub(super) fn put(bytes: &mut Vec<u8>, field: Field, parts: &[&[u8]]) -> Result<(), ClaimsError> {
@@ -314,4 +320,28 @@ pub(super) fn without_case(a: &[u8], b: &[u8]) -> Ordering {
     }
     let letters = |key| std::str::from_utf8(key).unwrap_or_default().chars().flat_map(char::to_lowercase);
     letters(a).cmp(letters(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_is_printable_ascii_whatever_the_length_and_the_neighbours() {
+        for length in 1..=20 {
+            for at in 0..length {
+                for neighbour in [b' ', b'~'] {
+                    for byte in 0..=255 {
+                        let mut bytes = vec![neighbour; length];
+                        bytes[at] = byte;
+                        assert_eq!(
+                            is_plain(&bytes),
+                            (b' '..=b'~').contains(&byte),
+                            "{byte} at {at} of {length}"
+                        );
+                    }
+                }
+            }
+        }
+    }
 }

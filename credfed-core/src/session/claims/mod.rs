@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 pub use self::builder::SessionClaimsBuilder;
-use self::encoding::{Layout, Reader, Span, tag};
+use self::encoding::{Field, Layout, Reader, tag};
 pub use self::error::ClaimsError;
 
 /// The most that the claims of one session may take, encoded, in bytes: what fits into a token of 2 KiB.
@@ -171,7 +171,7 @@ impl<'a> SessionClaimsRef<'a> {
 
     /// The ARN of the role or user whose rights the session has. [`Revocation`](super::Revocation) goes by it.
     pub fn principal(&self) -> &'a str {
-        self.text(self.layout.principal)
+        self.text(Field::Principal)
     }
 
     /// The ARN of the role; `None` for [`SessionKind::SessionToken`].
@@ -181,37 +181,37 @@ impl<'a> SessionClaimsRef<'a> {
 
     /// The name of the role session; role sessions have one.
     pub fn session_name(&self) -> Option<&'a str> {
-        self.optional(self.layout.session_name)
+        self.optional(Field::SessionName)
     }
 
     /// The subject of the web identity, as its issuer calls it; web identity sessions have one.
     pub fn subject(&self) -> Option<&'a str> {
-        self.optional(self.layout.subject)
+        self.optional(Field::Subject)
     }
 
     /// The issuer of the web identity; web identity sessions have one.
     pub fn issuer(&self) -> Option<&'a str> {
-        self.optional(self.layout.issuer)
+        self.optional(Field::Issuer)
     }
 
     /// The source identity, which no later session of a chain can change.
     pub fn source_identity(&self) -> Option<&'a str> {
-        self.optional(self.layout.source_identity)
+        self.optional(Field::SourceIdentity)
     }
 
     /// The session policy, as its text.
     pub fn policy(&self) -> Option<&'a str> {
-        self.optional(self.layout.policy)
+        self.optional(Field::Policy)
     }
 
     /// The tags, ordered by their keys without regard to case.
     pub fn tags(&self) -> SessionTags<'a> {
-        SessionTags { rest: Reader { bytes: self.layout.tags.of(self.encoded) } }
+        SessionTags { rest: Reader { bytes: self.layout.span(Field::Tag).of(self.encoded) } }
     }
 
     /// Whether a session policy cuts the rights down. Whoever does not evaluate policies must refuse such a session.
     pub fn restricted(&self) -> bool {
-        self.layout.policy.is_some()
+        !self.layout.span(Field::Policy).is_empty()
     }
 
     /// A copy that stands on its own; one allocation.
@@ -233,13 +233,13 @@ impl<'a> SessionClaimsRef<'a> {
         self.layout.expires
     }
 
-    fn optional(&self, span: Option<Span>) -> Option<&'a str> {
-        span.map(|span| self.text(span))
+    fn optional(&self, field: Field) -> Option<&'a str> {
+        (!self.layout.span(field).is_empty()).then(|| self.text(field))
     }
 
     /// Found to be UTF-8 when it was decoded.
-    fn text(&self, span: Span) -> &'a str {
-        std::str::from_utf8(span.of(self.encoded)).unwrap_or_default()
+    fn text(&self, field: Field) -> &'a str {
+        std::str::from_utf8(self.layout.span(field).of(self.encoded)).unwrap_or_default()
     }
 }
 

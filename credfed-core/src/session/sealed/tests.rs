@@ -35,7 +35,8 @@ fn seal(
     let access_key_id = id.access_key_id();
     let mut sealed = [id.as_bytes(), plain].concat();
     let associated = associated(&key.id(), &access_key_id);
-    let tag = key.sealing().seal(id.as_bytes(), &associated, &mut sealed[NONCE..]).unwrap();
+    let plain = (&mut sealed[NONCE..]).into();
+    let tag = key.sealing().encrypt_inout_detached(id.as_bytes().into(), &associated, plain).unwrap();
     sealed.extend_from_slice(&tag);
     [access_key_id.as_str().to_owned(), token::text(key.id(), &sealed)]
 }
