@@ -90,12 +90,11 @@ fn parse_key(entry: Spanned<KeyEntry>) -> Result<Key, Fault> {
     let whole = entry.span();
     let KeyEntry { access_key_id, secret_access_key, list_buckets, allow } = entry.into_inner();
     let id = access_key_id.get_ref().as_str();
+    // The name of a user is as long at most, at AWS and in the ARNs of STS.
     let legible = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._=@".contains(&byte));
-    if !(3..=128).contains(&id.len()) || !legible {
-        return Err(Fault::new(
-            access_key_id.span(),
-            "access_key_id needs 3 to 128 of A-Z a-z 0-9 - . _ = @",
-        ));
+    if !(3..=64).contains(&id.len()) || !legible {
+        let what = "access_key_id needs 3 to 64 of A-Z a-z 0-9 - . _ = @: at STS it is the name of a user";
+        return Err(Fault::new(access_key_id.span(), what));
     }
     let secret = secret_access_key.get_ref().as_str();
     if !(16..=256).contains(&secret.len()) || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -186,6 +185,7 @@ actions = ["administer"]
         for (from, to, line, says) in [
             ("access_key_id = \"operator\"", "access_key_id = \"reader\"", 12, "key 2: this access_key_id"),
             ("\"operator\"", "\"o p\"", 12, "key 2: access_key_id needs"),
+            ("\"operator\"", &format!("\"{}\"", "o".repeat(65)), 12, "key 2: access_key_id needs 3 to 64"),
             ("\"fedcba9876543210\"", "\"short\"", 13, "key 2: secret_access_key needs"),
             ("\"administer\"", "\"admin\"", 16, "key 2: actions are read"),
             ("[\"administer\"]", "[]", 16, "key 2: actions is empty"),
@@ -198,6 +198,7 @@ actions = ["administer"]
             assert_eq!(at, Some(line), "{what}");
             assert!(what.starts_with(says), "{what}");
         }
+        assert!(parse(&GOOD.replace("operator", &"o".repeat(64))).is_ok());
         assert!(refused("").1.contains("no [[key]]"));
         let bare = "[[key]]\naccess_key_id = \"abc\"\nsecret_access_key = \"0123456789abcdef\"\n";
         assert!(refused(bare).1.contains("may do nothing"));
