@@ -39,3 +39,20 @@ fn a_bad_value_ends_it_before_it_listens() {
         assert!(complaint.contains(says), "{arguments:?}: {complaint}");
     }
 }
+
+#[test]
+fn a_trust_in_a_key_that_is_not_there_is_warned_of_and_does_not_end_it() {
+    const ROLES: &str = "[[role]]\nname = 'auditor'\n[[role.trust]]\nkeys = ['operator']\n\
+                         [[role.allow]]\nbucket = '*'\nactions = ['read']\n";
+    let folder = tempfile::tempdir().unwrap();
+    let roles = folder.path().join("roles.toml");
+    std::fs::write(&roles, ROLES).unwrap();
+    let roles = roles.to_str().unwrap();
+    let arguments = ["--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:9", "--roles", roles];
+    let log = String::from_utf8(gateway(&arguments).unwrap().stderr).unwrap();
+    let warning = log.lines().find(|line| line.contains("WARN")).unwrap();
+    assert!(warning.contains("a trust names a key that is not in the file of --keys"), "{log}");
+    assert!(warning.contains("line=4"), "{log}");
+    // What ended it comes later.
+    assert!(log.contains("AWS_ACCESS_KEY_ID"), "{log}");
+}

@@ -71,7 +71,7 @@ pub(crate) fn service(
     let (sts, policy, sessions) = match sts {
         None => (None, Policy::default(), None),
         Some((inbound, sessions)) => {
-            let Inbound { account, issuers, tagging, naming, roles, rights } = inbound;
+            let Inbound { account, issuers, tagging, naming, roles, rights, .. } = inbound;
             let policy = Policy::new(&account, users.iter().map(|(_, holder)| holder), rights);
             let resolver = SealedSessionResolver::new(sessions.clone()).revocation(revocation);
             let callers = resolve(&users, Some(&resolver))?;

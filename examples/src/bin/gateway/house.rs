@@ -18,6 +18,9 @@ use crate::roles;
 use crate::upstream::Upstream;
 use crate::visitors::{self, Visitors};
 
+const STRANGER: &str = "a trust names a key that is not in the file of --keys, and admits nobody by it: correct the \
+                        name, add the key, or take it out";
+
 /// The parts; those that run by themselves do so for as long as this lives.
 pub(crate) struct House {
     pub(crate) upstream: Upstream,
@@ -59,6 +62,11 @@ impl House {
                 (vec![key.clone()], Some(key))
             }
         };
+        if let (Some(file), Some(inbound)) = (&settings.roles, &inbound) {
+            for line in inbound.lines_of_strangers(&keys) {
+                tracing::warn!(file = %file.display(), line, "{STRANGER}");
+            }
+        }
         let sts = match inbound {
             Some(inbound) => {
                 // Replicas of one gateway have the account in common, and the ring.

@@ -90,9 +90,7 @@ fn parse_key(entry: Spanned<KeyEntry>) -> Result<Key, Fault> {
     let whole = entry.span();
     let KeyEntry { access_key_id, secret_access_key, list_buckets, allow } = entry.into_inner();
     let id = access_key_id.get_ref().as_str();
-    // The name of a user is as long at most, at AWS and in the ARNs of STS.
-    let legible = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._=@".contains(&byte));
-    if !(3..=64).contains(&id.len()) || !legible {
+    if !is_access_key_id(id) {
         let what = "access_key_id needs 3 to 64 of A-Z a-z 0-9 - . _ = @: at STS it is the name of a user";
         return Err(Fault::new(access_key_id.span(), what));
     }
@@ -110,6 +108,12 @@ fn parse_key(entry: Spanned<KeyEntry>) -> Result<Key, Fault> {
         secret: Secret::new(secret.to_owned()),
         rights: Rights { list_buckets, grants },
     })
+}
+
+/// At most what the name of a user may be, at AWS and in the ARNs of STS.
+pub(crate) fn is_access_key_id(text: &str) -> bool {
+    let legible = |byte: u8| byte.is_ascii_alphanumeric() || b"-._=@".contains(&byte);
+    (3..=64).contains(&text.len()) && text.bytes().all(legible)
 }
 
 #[cfg(unix)]

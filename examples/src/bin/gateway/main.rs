@@ -28,6 +28,7 @@ mod rights;
 mod roles;
 mod self_test;
 mod serve;
+mod trusts;
 mod upstream;
 mod visitors;
 
