@@ -3,12 +3,10 @@
 //! server of other people's making (s3s with s3s-fs) with its own signature check on: what credfed signs, a stranger
 //! verifies.
 
-use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::net::Ipv4Addr;
 
-use bytes::Bytes;
 use credfed_core::keyring::{KeyRing, SharedKeyRing};
 use credfed_core::oidc::{TrustedIssuer, TrustedIssuers};
 use credfed_core::session::SealedSessions;
@@ -21,16 +19,14 @@ use credfed_tower::{
     AccessRequest, ByShape, Denied, Principal, SealedSessionResolver, SignSigV4Layer, StripCredentials,
     VerifySigV4Layer,
 };
-use http::{Request, Response, StatusCode};
-use http_body::Body;
-use hyper::body::Incoming;
+use http::{Response, StatusCode};
 use s3s::HttpError;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 use crate::background::{self, Background};
 use crate::cli::RoleSettings;
@@ -38,7 +34,7 @@ use crate::endpoint::{Endpoint, Region};
 use crate::front::Front;
 use crate::identity::{Identity, network};
 use crate::keys::Key;
-use crate::serve;
+use crate::serve::{self, Serves};
 
 const ACCOUNT: &str = "111122223333";
 const ROLE: &str = "gateway";
@@ -103,26 +99,13 @@ impl Cloud {
 }
 
 /// Sessions of the role may do everything; nobody else may do anything.
-#[expect(clippy::type_complexity, reason = "a stack of layers has no shorter name")]
 fn s3(
     folder: &TempDir,
     endpoint: &Endpoint,
     region: &Region,
     sessions: &SealedSessions,
     role_arn: String,
-) -> Result<
-    impl Service<
-        Request<Incoming>,
-        Response = Response<
-            impl Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
-        >,
-        Error = Infallible,
-        Future: Send,
-    > + Clone
-    + Send
-    + 'static,
-    Box<dyn Error>,
-> {
+) -> Result<impl Serves, Box<dyn Error>> {
     let verifier = Verifier::builder().profile(Profile::S3).region(region.as_str()).build()?;
     let keys = ByShape::<()>::new().sealed(SealedSessionResolver::new(sessions.clone()));
     let may = move |request: &AccessRequest<'_, Principal<()>>| match request.claims().as_session() {
