@@ -13,7 +13,7 @@ use credfed_core::session::SealedSessions;
 use credfed_core::{AwsCredentials, CachedProvider, Clock, Secret, StaticProvider, SystemClock};
 use credfed_sigv4_verify::{Profile, Verifier};
 use credfed_tower::sign::SignError;
-use credfed_tower::sts::{Account, IssuerFacts, Role, RoleTable, StsService, Trust};
+use credfed_tower::sts::{Account, InvalidName, IssuerFacts, Role, RoleTable, StsService, Trust};
 use credfed_tower::verify::AnswerBody;
 use credfed_tower::{
     AccessRequest, ByShape, Denied, Principal, SealedSessionResolver, SignSigV4Layer, StripCredentials,
@@ -53,6 +53,15 @@ pub(crate) struct Cloud {
 impl Cloud {
     /// Starts it. Whoever holds an assertion of `identity` about the gateway may assume its one role.
     pub(crate) async fn start(region: &Region, identity: &Identity) -> Result<Self, Box<dyn Error>> {
+        Self::start_with(region, identity, &[ROLE]).await
+    }
+
+    /// With these roles, one as easy to assume as another; S3 takes sessions of [`ROLE`] alone.
+    async fn start_with(
+        region: &Region,
+        identity: &Identity,
+        names: &[&str],
+    ) -> Result<Self, Box<dyn Error>> {
         let folder = background::folder("credfed-gateway-")?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -60,14 +69,15 @@ impl Cloud {
 
         let account = Account::new(ACCOUNT)?;
         let trust = Trust::web_identity(identity.url()).audience(AUDIENCE).subject(SUBJECT);
-        let role = Role::new(&account, ROLE)?.trust(trust);
-        let role_arn = role.arn().to_owned();
+        let role = |name: &&str| Ok(Role::new(&account, name)?.trust(trust.clone()));
+        let roles = names.iter().map(role).collect::<Result<Vec<_>, InvalidName>>()?;
+        let role_arn = account.role_arn(ROLE);
         let issuer = TrustedIssuer::builder(identity.url())
             .audience(AUDIENCE)
             .network(network(identity.url()))
             .build()?;
         let issuers = TrustedIssuers::new([issuer])?;
-        let roles = RoleTable::new([role], &IssuerFacts::of(&issuers))?;
+        let roles = RoleTable::new(roles, &IssuerFacts::of(&issuers))?;
 
         // Its ring lives as long as it does, and so do the sessions that it gives out.
         let ring = SharedKeyRing::new(KeyRing::generate(SystemClock.wall())?);
@@ -141,4 +151,112 @@ fn broken<B>(error: &SignError<HttpError>) -> Response<AnswerBody<B>> {
     let mut response = Response::new(AnswerBody::default());
     *response.status_mut() = StatusCode::BAD_GATEWAY;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use credfed_core::Provider;
+    use credfed_core::aws::sts::{AssumeRoleWithWebIdentity, AssumeRoleWithWebIdentityRequest, StsEndpoint};
+    use credfed_core::transport::HttpTransport;
+    use http::Request;
+    use http_body_util::{BodyExt, Full};
+
+    use super::*;
+    use crate::forward::Forward;
+    use crate::identity::LocalProvider;
+
+    const BYSTANDER: &str = "bystander";
+
+    struct Stand {
+        cloud: Cloud,
+        provider: LocalProvider,
+        region: Region,
+    }
+
+    impl Stand {
+        async fn start() -> Self {
+            let region = Region::parse("eu-west-1", "--region").unwrap();
+            let provider = LocalProvider::start(SUBJECT).await.unwrap();
+            let cloud = Cloud::start_with(&region, provider.identity(), &[ROLE, BYSTANDER]).await.unwrap();
+            Self { cloud, provider, region }
+        }
+
+        /// A session of a role, for a web identity.
+        async fn session(&self, role: &str, subject: &str, audience: &str) -> Result<AwsCredentials, String> {
+            let arn = Account::new(ACCOUNT).unwrap().role_arn(role);
+            let request = AssumeRoleWithWebIdentityRequest::builder(&arn, "test").build().unwrap();
+            let sts = StsEndpoint::custom(&self.cloud.endpoint.to_string(), self.region.as_str()).unwrap();
+            let assertions = self.provider.identity().of(subject, audience);
+            let transport = HttpTransport::client().build().unwrap();
+            let exchange = AssumeRoleWithWebIdentity::new(request, sts, assertions, transport);
+            exchange.provide().await.map(|session| session.into_value()).map_err(|error| error.to_string())
+        }
+
+        /// What S3 says to a request for the list of buckets, and to one that would make a bucket.
+        async fn list_and_create(&self, signer: AwsCredentials) -> [(u16, String); 2] {
+            let signer = CachedProvider::new(StaticProvider::new(signer));
+            let sign = SignSigV4Layer::new(signer, self.region.as_str(), "s3");
+            let sign = sign.upstream(&self.cloud.endpoint.uri().unwrap()).unwrap();
+            let client =
+                ServiceBuilder::new().layer(sign).service(Forward::to(&self.cloud.endpoint).unwrap());
+            let mut answers = Vec::new();
+            for request in [Request::get("/"), Request::put("/a-bucket")] {
+                let request = request.body(Full::<Bytes>::default()).unwrap();
+                let answer = client.clone().oneshot(request).await.unwrap();
+                let status = answer.status().as_u16();
+                let body = answer.into_body().collect().await.unwrap().to_bytes();
+                answers.push((status, String::from_utf8(body.to_vec()).unwrap()));
+            }
+            answers.try_into().unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_of_the_role_may_do_everything() {
+        let stand = Stand::start().await;
+        let session = stand.session(ROLE, SUBJECT, AUDIENCE).await.unwrap();
+        let [listed, created] = stand.list_and_create(session).await;
+        assert_eq!((listed.0, created.0), (200, 200), "{listed:?} {created:?}");
+    }
+
+    #[tokio::test]
+    async fn a_session_of_another_role_may_do_nothing() {
+        let stand = Stand::start().await;
+        let session = stand.session(BYSTANDER, SUBJECT, AUDIENCE).await.unwrap();
+        for (status, body) in stand.list_and_create(session).await {
+            assert!(status == 403 && body.contains("<Code>AccessDenied</Code>"), "{status} {body}");
+        }
+        let session = stand.session(ROLE, SUBJECT, AUDIENCE).await.unwrap();
+        let [(_, buckets), _] = stand.list_and_create(session).await;
+        assert!(!buckets.contains("a-bucket"), "{buckets}");
+    }
+
+    #[tokio::test]
+    async fn nobody_comes_in_by_a_key_or_by_the_session_of_another_cloud() {
+        let stand = Stand::start().await;
+        let other = Stand::start().await.session(ROLE, SUBJECT, AUDIENCE).await.unwrap();
+        for (status, body) in stand.list_and_create(other).await {
+            assert!(status == 400 && body.contains("<Code>InvalidToken</Code>"), "{status} {body}");
+        }
+        let key = Key::generate().unwrap();
+        let key = AwsCredentials::new(key.access_key_id, key.secret, None);
+        for (status, body) in stand.list_and_create(key).await {
+            assert!(status == 403 && body.contains("<Code>InvalidAccessKeyId</Code>"), "{status} {body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_gateways_own_identity_may_assume_the_role() {
+        let stand = Stand::start().await;
+        assert!(stand.session(ROLE, SUBJECT, AUDIENCE).await.is_ok());
+        for (role, subject, audience, says) in [
+            (ROLE, "visitor", AUDIENCE, "AccessDenied"),
+            (ROLE, SUBJECT, "sts.gateway", "InvalidIdentityToken"),
+            ("absent", SUBJECT, AUDIENCE, "AccessDenied"),
+        ] {
+            let refused = stand.session(role, subject, audience).await.unwrap_err();
+            assert!(refused.contains(says), "{role} {subject} {audience}: {refused}");
+        }
+    }
 }
