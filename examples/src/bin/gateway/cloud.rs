@@ -155,16 +155,14 @@ fn broken<B>(error: &SignError<HttpError>) -> Response<AnswerBody<B>> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use credfed_core::Provider;
     use credfed_core::aws::sts::{AssumeRoleWithWebIdentity, AssumeRoleWithWebIdentityRequest, StsEndpoint};
     use credfed_core::transport::HttpTransport;
     use http::Request;
-    use http_body_util::{BodyExt, Full};
 
     use super::*;
-    use crate::forward::Forward;
     use crate::identity::LocalProvider;
+    use crate::probe;
 
     const BYSTANDER: &str = "bystander";
 
@@ -195,20 +193,8 @@ mod tests {
 
         /// What S3 says to a request for the list of buckets, and to one that would make a bucket.
         async fn list_and_create(&self, signer: AwsCredentials) -> [(u16, String); 2] {
-            let signer = CachedProvider::new(StaticProvider::new(signer));
-            let sign = SignSigV4Layer::new(signer, self.region.as_str(), "s3");
-            let sign = sign.upstream(&self.cloud.endpoint.uri().unwrap()).unwrap();
-            let client =
-                ServiceBuilder::new().layer(sign).service(Forward::to(&self.cloud.endpoint).unwrap());
-            let mut answers = Vec::new();
-            for request in [Request::get("/"), Request::put("/a-bucket")] {
-                let request = request.body(Full::<Bytes>::default()).unwrap();
-                let answer = client.clone().oneshot(request).await.unwrap();
-                let status = answer.status().as_u16();
-                let body = answer.into_body().collect().await.unwrap().to_bytes();
-                answers.push((status, String::from_utf8(body.to_vec()).unwrap()));
-            }
-            answers.try_into().unwrap()
+            let ask = |request| probe::ask(&self.cloud.endpoint, &self.region, signer.clone(), request);
+            [ask(Request::get("/")).await, ask(Request::put("/a-bucket")).await]
         }
     }
 

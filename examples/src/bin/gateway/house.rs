@@ -11,6 +11,7 @@ use credfed_core::{Clock, SystemClock};
 use credfed_tower::oidc::OidcDiscovery;
 
 use crate::cli::Settings;
+use crate::config_file::of_program;
 use crate::gateway::Callers;
 use crate::identity::{Identity, LocalProvider, RELOAD_EVERY};
 use crate::keys::{self, Key};
@@ -46,7 +47,7 @@ impl House {
             }
         };
         let inbound = match (&settings.roles, &provider) {
-            (Some(file), _) => Some(roles::read(file)?),
+            (Some(file), _) => Some(roles::read(file).map_err(|error| format!("--roles: {error}"))?),
             (None, Some(provider)) => Some(visitors::inbound(provider.identity())?),
             (None, None) => None,
         };
@@ -55,7 +56,7 @@ impl House {
             _ => None,
         };
         let (keys, made) = match (&settings.keys, &settings.roles) {
-            (Some(file), _) => (keys::read(file)?, None),
+            (Some(file), _) => (keys::read(file).map_err(|error| format!("--keys: {error}"))?, None),
             (None, Some(_)) => (Vec::new(), None),
             (None, None) => {
                 let key = Key::generate()?;
@@ -90,7 +91,8 @@ fn ring(file: Option<&Path>) -> Result<SharedKeyRing, Box<dyn Error>> {
         return Ok(SharedKeyRing::new(KeyRing::generate(SystemClock.wall())?));
     };
     let file = KeyRingFile::new(path);
-    let ring = SharedKeyRing::new(file.read().map_err(|error| format!("{}: {error}", path.display()))?);
+    let read = file.read().map_err(|error| of_program("--token-ring", path, "keyring", &error))?;
+    let ring = SharedKeyRing::new(read);
     tokio::spawn(file.watch(ring.clone(), Arc::new(TokioRuntime), RELOAD_EVERY));
     Ok(ring)
 }

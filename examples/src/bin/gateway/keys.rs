@@ -16,6 +16,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use credfed_core::Secret;
+use credfed_core::session::is_session_access_key_id;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -92,6 +93,10 @@ fn parse_key(entry: Spanned<KeyEntry>) -> Result<Key, Fault> {
     let id = access_key_id.get_ref().as_str();
     if !is_access_key_id(id) {
         let what = "access_key_id needs 3 to 64 of A-Z a-z 0-9 - . _ = @: at STS it is the name of a user";
+        return Err(Fault::new(access_key_id.span(), what));
+    }
+    if is_session_access_key_id(id) {
+        let what = "access_key_id has the shape of a session's (ASIA and 16 more): give it another one";
         return Err(Fault::new(access_key_id.span(), what));
     }
     let secret = secret_access_key.get_ref().as_str();
@@ -189,6 +194,7 @@ actions = ["administer"]
         for (from, to, line, says) in [
             ("access_key_id = \"operator\"", "access_key_id = \"reader\"", 12, "key 2: this access_key_id"),
             ("\"operator\"", "\"o p\"", 12, "key 2: access_key_id needs"),
+            ("\"operator\"", "\"ASIAAAAAAAAAAAAAAAAA\"", 12, "key 2: access_key_id has the shape"),
             ("\"operator\"", &format!("\"{}\"", "o".repeat(65)), 12, "key 2: access_key_id needs 3 to 64"),
             ("\"fedcba9876543210\"", "\"short\"", 13, "key 2: secret_access_key needs"),
             ("\"administer\"", "\"admin\"", 16, "key 2: actions are read"),

@@ -8,6 +8,7 @@
 mod answer;
 mod background;
 mod banner;
+mod causes;
 mod cli;
 mod cloud;
 mod config_file;
@@ -24,6 +25,8 @@ mod linger;
 mod names;
 mod needs;
 mod policy;
+#[cfg(test)]
+mod probe;
 mod rights;
 mod roles;
 mod self_test;
@@ -37,9 +40,11 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use credfed_core::runtime::TokioRuntime;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::causes::causes;
 use crate::cli::{Arguments, Settings};
 use crate::house::House;
 
@@ -63,7 +68,7 @@ async fn run(mut settings: Settings) -> Result<ExitCode, Box<dyn Error>> {
     let (stop, hurry) = interrupts()?;
     let listener = TcpListener::bind(settings.listen)
         .await
-        .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+        .map_err(|error| format!("cannot listen on {}: {}", settings.listen, why_not(&error)))?;
     let address = listener.local_addr()?;
     let House { upstream, callers, discovery, visitors, made, .. } = &mut House::build(&mut settings).await?;
     let (keys, roles) = (callers.keys.len(), callers.roles());
@@ -71,7 +76,7 @@ async fn run(mut settings: Settings) -> Result<ExitCode, Box<dyn Error>> {
     let mut serving = tokio::spawn(serve::serve(listener, service, stop, hurry));
     // Whoever gives out the credential may want to read the gateway's own keys first, so it serves already.
     tokio::select! {
-        checked = upstream.check() => checked.map_err(|error| upstream::advice(&error))?,
+        checked = upstream.check(&TokioRuntime) => checked.map_err(|error| upstream::advice(&error))?,
         // Stopped before there was an answer.
         ended = &mut serving => return Ok(ended.map(|()| ExitCode::SUCCESS)?),
     }
@@ -82,6 +87,23 @@ async fn run(mut settings: Settings) -> Result<ExitCode, Box<dyn Error>> {
     banner::print(io::stdout(), address, &settings.region, visitors.as_ref(), made.as_ref())?;
     serving.await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why an address cannot be had, and what to do.
+fn why_not(error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program does, perhaps another gateway: take another port with --listen (0 is any that is free)"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "no interface of this machine has this address: 127.0.0.1 is for this machine alone, 0.0.0.0 is all of them"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "it takes more rights, as ports below 1024 do: --listen names another"
+        }
+        _ => return error.to_string(),
+    };
+    format!("{advice} ({error})")
 }
 
 /// Two futures: the first SIGINT or SIGTERM, and the second one.
@@ -136,14 +158,7 @@ impl Signals {
     }
 }
 
-fn complain(error: &dyn Error, code: u8) -> ExitCode {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    let _ = writeln!(io::stderr(), "gateway: {text}");
+fn complain(error: &(dyn Error + 'static), code: u8) -> ExitCode {
+    let _ = writeln!(io::stderr(), "gateway: {}", causes(error));
     ExitCode::from(code)
 }
