@@ -2,8 +2,9 @@
 //! allowed is signed anew with a credential that no caller holds.
 //!
 //! Read `gateway.rs` first: the layers in their order, and STS beside them. `policy.rs`, `needs.rs`, `rights.rs`,
-//! `keys.rs` and `roles.rs` say who may do what; `upstream.rs` and `identity.rs`, how the gateway gets a credential
-//! without having one; `cloud.rs` is the cloud behind it when no upstream is named; `self_test/` drives all of it.
+//! `keys.rs`, `roles.rs` and `trusts.rs` say who may do what; `upstream.rs` and `identity.rs`, how the gateway gets
+//! a credential without having one; `cloud.rs` is the cloud behind it when no upstream is named; `self_test/`
+//! drives all of it.
 
 mod answer;
 mod background;
@@ -40,7 +41,6 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use credfed_core::runtime::TokioRuntime;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -70,16 +70,12 @@ async fn run(mut settings: Settings) -> Result<ExitCode, Box<dyn Error>> {
         .await
         .map_err(|error| format!("cannot listen on {}: {}", settings.listen, why_not(&error)))?;
     let address = listener.local_addr()?;
-    let House { upstream, callers, discovery, visitors, made, .. } = &mut House::build(&mut settings).await?;
-    let (keys, roles) = (callers.keys.len(), callers.roles());
-    let service = gateway::service(upstream, &settings.region, std::mem::take(callers), discovery.take())?;
-    let mut serving = tokio::spawn(serve::serve(listener, service, stop, hurry));
-    // Whoever gives out the credential may want to read the gateway's own keys first, so it serves already.
-    tokio::select! {
-        checked = upstream.check(&TokioRuntime) => checked.map_err(|error| upstream::advice(&error))?,
-        // Stopped before there was an answer.
-        ended = &mut serving => return Ok(ended.map(|()| ExitCode::SUCCESS)?),
-    }
+    let mut house = House::build(&mut settings).await?;
+    let (keys, roles) = (house.callers.keys.len(), house.callers.roles());
+    let Some(serving) = house.open(listener, &settings.region, stop, hurry).await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let House { upstream, visitors, made, .. } = &house;
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "other machines can reach this plain HTTP port: put TLS in front of it");
     }
