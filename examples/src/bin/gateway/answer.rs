@@ -127,7 +127,10 @@ fn of_failure(error: &SignError<ClientError>) -> Response<AnswerBody> {
             document(StatusCode::BAD_REQUEST, "IncompleteBody", "The payload is not the one that was signed.")
         }
         error => {
-            tracing::error!(error = causes(error), "the upstream cannot be reached");
+            tracing::error!(
+                error = causes(error),
+                "the upstream cannot be reached: is --upstream right, and does it run?"
+            );
             document(StatusCode::BAD_GATEWAY, "BadGateway", "The upstream cannot be reached.")
         }
     }
