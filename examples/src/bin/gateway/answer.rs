@@ -21,6 +21,8 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Error as ClientError;
 use tower::{Service, ServiceExt};
 
+use crate::causes::{causes, chain};
+
 /// The upstream's body as it streams, or a document of the gateway's own.
 pub(crate) type AnswerBody = Either<UpstreamBody<Incoming>, Full<Bytes>>;
 
@@ -109,7 +111,7 @@ async fn of_upstream(mut response: Response<UpstreamBody<Incoming>>) -> Response
 fn of_failure(error: &SignError<ClientError>) -> Response<AnswerBody> {
     match error {
         SignError::Credential(cause) => {
-            tracing::error!(%cause, "no credential for the upstream");
+            tracing::error!(error = causes(cause), "no credential for the upstream");
             document(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "ServiceUnavailable",
@@ -125,7 +127,10 @@ fn of_failure(error: &SignError<ClientError>) -> Response<AnswerBody> {
             document(StatusCode::BAD_REQUEST, "IncompleteBody", "The payload is not the one that was signed.")
         }
         error => {
-            tracing::error!(error = causes(error), "the upstream cannot be reached");
+            tracing::error!(
+                error = causes(error),
+                "the upstream cannot be reached: is --upstream right, and does it run?"
+            );
             document(StatusCode::BAD_GATEWAY, "BadGateway", "The upstream cannot be reached.")
         }
     }
@@ -147,20 +152,7 @@ fn code_about_the_signature(text: &[u8]) -> Option<&'static str> {
 }
 
 fn is_about_the_payload(error: &(dyn Error + 'static)) -> bool {
-    chain(error).into_iter().any(|cause| cause.is::<BodyError>())
-}
-
-fn causes(error: &(dyn Error + 'static)) -> String {
-    chain(error).iter().map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
-    let (mut chain, mut next) = (Vec::new(), Some(error));
-    while let Some(error) = next {
-        chain.push(error);
-        next = error.source();
-    }
-    chain
+    chain(error).any(|cause| cause.is::<BodyError>())
 }
 
 #[cfg(test)]

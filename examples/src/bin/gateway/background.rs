@@ -16,6 +16,13 @@ impl Background {
     }
 }
 
+/// For a task that runs already.
+impl From<JoinHandle<()>> for Background {
+    fn from(task: JoinHandle<()>) -> Self {
+        Self(task)
+    }
+}
+
 impl Drop for Background {
     fn drop(&mut self) {
         self.0.abort();

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
-use credfed_core::{AwsCredentials, Secret};
+use credfed_core::aws::sts::{AssumeRoleWithWebIdentityRequest, StsEndpoint};
+use credfed_core::{AwsCredentials, ProviderError, Secret};
 
 use crate::endpoint::{Endpoint, Region};
 
@@ -29,7 +30,8 @@ pub(crate) struct Arguments {
         value_name = "ADDR:PORT",
         env = "GATEWAY_LISTEN",
         hide_env_values = true,
-        default_value = "127.0.0.1:8014"
+        default_value = "127.0.0.1:8014",
+        value_parser = address
     )]
     listen: SocketAddr,
 
@@ -151,6 +153,10 @@ pub(crate) struct Arguments {
     self_test: bool,
 }
 
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "an address and a port are needed, such as 127.0.0.1:8014 or [::1]:8014")
+}
+
 /// What to do, every value checked.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -219,7 +225,7 @@ impl Settings {
             Some(url) => Some(ExternalUpstream {
                 endpoint: Endpoint::parse(url, "--upstream")?,
                 region: upstream_region,
-                credentials: match role(&arguments)? {
+                credentials: match role(&arguments, &region)? {
                     Some(role) => UpstreamCredentials::Federated(role),
                     None => upstream_key(&arguments, variable)?,
                 },
@@ -232,10 +238,21 @@ impl Settings {
     }
 }
 
-fn role(arguments: &Arguments) -> Result<Option<RoleSettings>, BadSetting> {
+fn role(arguments: &Arguments, region: &Region) -> Result<Option<RoleSettings>, BadSetting> {
     let (Some(sts), Some(role_arn)) = (&arguments.upstream_sts, &arguments.role_arn) else { return Ok(None) };
+    let wrong = |option: &str, error: ProviderError| BadSetting(format!("{option}: {error}"));
+    let sts = Endpoint::parse(sts, "--upstream-sts")?;
+    StsEndpoint::custom(&sts.to_string(), region.as_str()).map_err(|error| wrong("--upstream-sts", error))?;
+    // First with a name that is good, so that each option hears of its own fault.
+    for (name, option) in [
+        ("credfed-gateway", "--role-arn"),
+        (arguments.upstream_session_name.as_str(), "--upstream-session-name"),
+    ] {
+        let request = AssumeRoleWithWebIdentityRequest::builder(role_arn, name).build();
+        request.map_err(|error| wrong(option, error))?;
+    }
     Ok(Some(RoleSettings {
-        sts: Endpoint::parse(sts, "--upstream-sts")?,
+        sts,
         role_arn: role_arn.clone(),
         session_name: arguments.upstream_session_name.clone(),
         session_seconds: arguments.upstream_session_seconds,
@@ -257,7 +274,9 @@ fn upstream_key(
     }
     let secret_from = |name: &str, option: &str| {
         let value = variable(name).filter(|value| !value.is_empty()).ok_or_else(|| {
-            BadSetting(format!("{option} names the environment variable {name}, which is not set"))
+            BadSetting(format!(
+                "{option} names the environment variable {name}, which is not set: export it, or name another"
+            ))
         })?;
         let text = value.into_string().map_err(|_| BadSetting(format!("{name} is not valid UTF-8")))?;
         if text.bytes().all(|byte| byte.is_ascii_graphic()) {

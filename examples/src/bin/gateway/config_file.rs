@@ -1,6 +1,7 @@
 //! Files in TOML: every fault is named with its line, and no message repeats a value, which may be a secret.
 
 use std::fmt;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +32,7 @@ pub(crate) fn read<T>(path: &Path, parse: impl FnOnce(&str) -> Result<T, Fault>)
     let text = std::fs::read_to_string(path).map_err(|error| FileError {
         path: path.to_owned(),
         line: None,
-        what: format!("cannot be read: {error}"),
+        what: unreadable(&error),
     })?;
     // Wiped when it goes.
     let text = Secret::new(text);
@@ -40,6 +41,24 @@ pub(crate) fn read<T>(path: &Path, parse: impl FnOnce(&str) -> Result<T, Fault>)
         line: fault.at.map(|at| line_of(text.expose(), at)),
         what: fault.what,
     })
+}
+
+/// What is wrong with a file that a program makes, and with which one, where it is missing.
+pub(crate) fn of_program(option: &str, path: &Path, program: &str, error: &dyn fmt::Display) -> String {
+    let file = path.display();
+    if path.exists() {
+        format!("{option}: {file}: {error}")
+    } else {
+        format!("{option}: {file}: {error}; `{program} new {file}` makes one")
+    }
+}
+
+fn unreadable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("cannot be read: {error}; examples/README.md shows such a file"),
+        io::ErrorKind::InvalidData => "is no text in UTF-8: save it as one".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    }
 }
 
 /// The text's entries, not yet checked.

@@ -1,9 +1,7 @@
 //! The gateway put together: verify, authorise, strip, sign, forward; and STS for its callers.
 
-use std::convert::Infallible;
 use std::error::Error;
 
-use bytes::Bytes;
 use credfed_core::Secret;
 use credfed_core::session::{Revocation, SealedSessions};
 use credfed_sigv4_verify::{Profile, Verifier};
@@ -13,10 +11,7 @@ use credfed_tower::{
     ByShape, ByShapeError, SealedSessionResolver, SignSigV4Layer, StaticKeys, StripCredentials,
     VerifySigV4Layer,
 };
-use http::{Request, Response};
-use http_body::Body;
-use hyper::body::Incoming;
-use tower::{Service, ServiceBuilder};
+use tower::ServiceBuilder;
 
 use crate::answer::Settle;
 use crate::endpoint::Region;
@@ -27,6 +22,7 @@ use crate::keys::Key;
 use crate::linger::Linger;
 use crate::policy::{Holder, Policy};
 use crate::roles::Inbound;
+use crate::serve::Serves;
 use crate::upstream::Upstream;
 
 /// Whom the gateway lets in.
@@ -46,32 +42,19 @@ impl Callers {
 }
 
 /// The service that callers meet.
-#[expect(clippy::type_complexity, reason = "a stack of layers has no shorter name")]
 pub(crate) fn service(
     upstream: &Upstream,
     region: &Region,
     callers: Callers,
     discovery: Option<OidcDiscovery>,
-) -> Result<
-    impl Service<
-        Request<Incoming>,
-        Response = Response<
-            impl Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
-        >,
-        Error = Infallible,
-        Future: Send,
-    > + Clone
-    + Send
-    + 'static,
-    Box<dyn Error>,
-> {
+) -> Result<impl Serves, Box<dyn Error>> {
     let Callers { keys, sts, revocation } = callers;
     let users: Vec<_> =
         keys.into_iter().map(|key| (key.secret, Holder::new(key.access_key_id, key.rights))).collect();
     let (sts, policy, sessions) = match sts {
         None => (None, Policy::default(), None),
         Some((inbound, sessions)) => {
-            let Inbound { account, issuers, tagging, naming, roles, rights } = inbound;
+            let Inbound { account, issuers, tagging, naming, roles, rights, .. } = inbound;
             let policy = Policy::new(&account, users.iter().map(|(_, holder)| holder), rights);
             let resolver = SealedSessionResolver::new(sessions.clone()).revocation(revocation);
             let callers = resolve(&users, Some(&resolver))?;

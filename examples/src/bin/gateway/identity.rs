@@ -16,6 +16,7 @@ use url::{Host, Url};
 
 use crate::background::Background;
 use crate::cli::IssuerSettings;
+use crate::config_file::of_program;
 use crate::serve;
 
 /// How often files of keys are read again. A new key has to be announced for longer than that before it is used.
@@ -35,7 +36,7 @@ impl Identity {
         let file = settings.state.clone().map(IssuerStateFile::new);
         let state = match &file {
             Some(file) => file.read().map_err(|error| match &settings.state {
-                Some(path) => format!("{}: {error}", path.display()),
+                Some(path) => of_program("--issuer-state", path, "issuer", &error),
                 None => error.to_string(),
             })?,
             None => IssuerState::new(LocalSigner::generate(Algorithm::Rs256)?, SystemClock.wall()),

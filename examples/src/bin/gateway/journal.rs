@@ -1,10 +1,12 @@
 //! The log: one line per request, for a person, on stderr. No header, no secret, and of a query only what is known
 //! to be harmless.
 
+use std::fmt::Display;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use credfed_sigv4_verify::{Protocol, Reason};
+use credfed_tower::sts::StsError;
 use http::{Request, Response};
 use tower_http::classify::{ServerErrorsAsFailures, SharedClassifier};
 use tower_http::trace::{MakeSpan, OnResponse, TraceLayer};
@@ -60,14 +62,22 @@ pub(crate) struct AnswerLine;
 impl<B> OnResponse<B> for AnswerLine {
     fn on_response(self, response: &Response<B>, took: Duration, _: &Span) {
         let (status, millis) = (response.status().as_u16(), took.as_millis());
-        match response.extensions().get::<Reason>() {
-            Some(reason) => {
-                let code = reason.code(Protocol::S3);
-                tracing::info!(status, code, %reason, millis, "refused");
-            }
+        match refusal(response) {
+            Some((code, reason)) => tracing::info!(status, code, %reason, millis, "refused"),
             None => tracing::info!(status, millis, "answered"),
         }
     }
+}
+
+/// The code that the client was told, and the reason that it was not told. [`Front`](crate::front::Front) says whose
+/// answer it is.
+pub(crate) fn refusal<B>(response: &Response<B>) -> Option<(&'static str, &dyn Display)> {
+    let found = response.extensions();
+    if let Some(error) = found.get::<StsError>() {
+        return Some((error.code(), error));
+    }
+    let reason = found.get::<Reason>()?;
+    Some((reason.code(found.get().copied().unwrap_or(Protocol::S3)), reason))
 }
 
 /// The target of a request with the values of all parameters left out that are not known to be harmless.

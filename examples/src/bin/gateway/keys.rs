@@ -16,6 +16,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use credfed_core::Secret;
+use credfed_core::session::is_session_access_key_id;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -90,12 +91,13 @@ fn parse_key(entry: Spanned<KeyEntry>) -> Result<Key, Fault> {
     let whole = entry.span();
     let KeyEntry { access_key_id, secret_access_key, list_buckets, allow } = entry.into_inner();
     let id = access_key_id.get_ref().as_str();
-    let legible = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._=@".contains(&byte));
-    if !(3..=128).contains(&id.len()) || !legible {
-        return Err(Fault::new(
-            access_key_id.span(),
-            "access_key_id needs 3 to 128 of A-Z a-z 0-9 - . _ = @",
-        ));
+    if !is_access_key_id(id) {
+        let what = "access_key_id needs 3 to 64 of A-Z a-z 0-9 - . _ = @: at STS it is the name of a user";
+        return Err(Fault::new(access_key_id.span(), what));
+    }
+    if is_session_access_key_id(id) {
+        let what = "access_key_id has the shape of a session's (ASIA and 16 more): give it another one";
+        return Err(Fault::new(access_key_id.span(), what));
     }
     let secret = secret_access_key.get_ref().as_str();
     if !(16..=256).contains(&secret.len()) || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -111,6 +113,12 @@ fn parse_key(entry: Spanned<KeyEntry>) -> Result<Key, Fault> {
         secret: Secret::new(secret.to_owned()),
         rights: Rights { list_buckets, grants },
     })
+}
+
+/// At most what the name of a user may be, at AWS and in the ARNs of STS.
+pub(crate) fn is_access_key_id(text: &str) -> bool {
+    let legible = |byte: u8| byte.is_ascii_alphanumeric() || b"-._=@".contains(&byte);
+    (3..=64).contains(&text.len()) && text.bytes().all(legible)
 }
 
 #[cfg(unix)]
@@ -186,6 +194,8 @@ actions = ["administer"]
         for (from, to, line, says) in [
             ("access_key_id = \"operator\"", "access_key_id = \"reader\"", 12, "key 2: this access_key_id"),
             ("\"operator\"", "\"o p\"", 12, "key 2: access_key_id needs"),
+            ("\"operator\"", "\"ASIAAAAAAAAAAAAAAAAA\"", 12, "key 2: access_key_id has the shape"),
+            ("\"operator\"", &format!("\"{}\"", "o".repeat(65)), 12, "key 2: access_key_id needs 3 to 64"),
             ("\"fedcba9876543210\"", "\"short\"", 13, "key 2: secret_access_key needs"),
             ("\"administer\"", "\"admin\"", 16, "key 2: actions are read"),
             ("[\"administer\"]", "[]", 16, "key 2: actions is empty"),
@@ -198,6 +208,7 @@ actions = ["administer"]
             assert_eq!(at, Some(line), "{what}");
             assert!(what.starts_with(says), "{what}");
         }
+        assert!(parse(&GOOD.replace("operator", &"o".repeat(64))).is_ok());
         assert!(refused("").1.contains("no [[key]]"));
         let bare = "[[key]]\naccess_key_id = \"abc\"\nsecret_access_key = \"0123456789abcdef\"\n";
         assert!(refused(bare).1.contains("may do nothing"));

@@ -2,12 +2,14 @@
 //! allowed is signed anew with a credential that no caller holds.
 //!
 //! Read `gateway.rs` first: the layers in their order, and STS beside them. `policy.rs`, `needs.rs`, `rights.rs`,
-//! `keys.rs` and `roles.rs` say who may do what; `upstream.rs` and `identity.rs`, how the gateway gets a credential
-//! without having one; `cloud.rs` is the cloud behind it when no upstream is named; `self_test/` drives all of it.
+//! `keys.rs`, `roles.rs` and `trusts.rs` say who may do what; `upstream.rs` and `identity.rs`, how the gateway gets
+//! a credential without having one; `cloud.rs` is the cloud behind it when no upstream is named; `self_test/`
+//! drives all of it.
 
 mod answer;
 mod background;
 mod banner;
+mod causes;
 mod cli;
 mod cloud;
 mod config_file;
@@ -24,10 +26,13 @@ mod linger;
 mod names;
 mod needs;
 mod policy;
+#[cfg(test)]
+mod probe;
 mod rights;
 mod roles;
 mod self_test;
 mod serve;
+mod trusts;
 mod upstream;
 mod visitors;
 
@@ -39,6 +44,7 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::causes::causes;
 use crate::cli::{Arguments, Settings};
 use crate::house::House;
 
@@ -62,18 +68,14 @@ async fn run(mut settings: Settings) -> Result<ExitCode, Box<dyn Error>> {
     let (stop, hurry) = interrupts()?;
     let listener = TcpListener::bind(settings.listen)
         .await
-        .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+        .map_err(|error| format!("cannot listen on {}: {}", settings.listen, why_not(&error)))?;
     let address = listener.local_addr()?;
-    let House { upstream, callers, discovery, visitors, made, .. } = &mut House::build(&mut settings).await?;
-    let (keys, roles) = (callers.keys.len(), callers.roles());
-    let service = gateway::service(upstream, &settings.region, std::mem::take(callers), discovery.take())?;
-    let mut serving = tokio::spawn(serve::serve(listener, service, stop, hurry));
-    // Whoever gives out the credential may want to read the gateway's own keys first, so it serves already.
-    tokio::select! {
-        checked = upstream.check() => checked.map_err(|error| upstream::advice(&error))?,
-        // Stopped before there was an answer.
-        ended = &mut serving => return Ok(ended.map(|()| ExitCode::SUCCESS)?),
-    }
+    let mut house = House::build(&mut settings).await?;
+    let (keys, roles) = (house.callers.keys.len(), house.callers.roles());
+    let Some(serving) = house.open(listener, &settings.region, stop, hurry).await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let House { upstream, visitors, made, .. } = &house;
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "other machines can reach this plain HTTP port: put TLS in front of it");
     }
@@ -81,6 +83,23 @@ async fn run(mut settings: Settings) -> Result<ExitCode, Box<dyn Error>> {
     banner::print(io::stdout(), address, &settings.region, visitors.as_ref(), made.as_ref())?;
     serving.await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why an address cannot be had, and what to do.
+fn why_not(error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program does, perhaps another gateway: take another port with --listen (0 is any that is free)"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "no interface of this machine has this address: 127.0.0.1 is for this machine alone, 0.0.0.0 is all of them"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "it takes more rights, as ports below 1024 do: --listen names another"
+        }
+        _ => return error.to_string(),
+    };
+    format!("{advice} ({error})")
 }
 
 /// Two futures: the first SIGINT or SIGTERM, and the second one.
@@ -135,14 +154,7 @@ impl Signals {
     }
 }
 
-fn complain(error: &dyn Error, code: u8) -> ExitCode {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    let _ = writeln!(io::stderr(), "gateway: {text}");
+fn complain(error: &(dyn Error + 'static), code: u8) -> ExitCode {
+    let _ = writeln!(io::stderr(), "gateway: {}", causes(error));
     ExitCode::from(code)
 }

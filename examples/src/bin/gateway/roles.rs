@@ -24,9 +24,9 @@
 //! subjects = ["repo:acme/site:*"]   # `*` and `?` as in a file name
 //! claims = { repository_id = ["1234"] }
 //!
-//! [[role.trust]]                    # … or callers of AssumeRole, by the names of keys and of roles
-//! keys = ["AKIABACKUP"]
-//! roles = ["deployer"]
+//! [[role.trust]]                    # … or callers of AssumeRole, by the names of keys and of roles, one by one
+//! keys = ["AKIABACKUP"]             # of the keys file; one that is not there is warned of
+//! roles = ["deployer"]              # of this file
 //! external_id = "…"
 //!
 //! [[role.allow]]
@@ -35,19 +35,21 @@
 //! actions = ["read", "list"]
 //! ```
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
 use credfed_core::ProviderError;
 use credfed_core::oidc::{Algorithm, Network, TrustedIssuer, TrustedIssuers};
-use credfed_tower::sts::{Account, IssuerFacts, Pattern, Role, RoleTable, Severity, Trust};
+use credfed_tower::sts::{Account, IssuerFacts, Role, RoleTable, Severity};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::config_file::{self, Fault, FileError, Text};
+use crate::config_file::{self, Fault, FileError, line_of};
 use crate::grants::{AllowEntry, GrantTemplate};
+use crate::keys::Key;
 use crate::rights::RoleRights;
+use crate::trusts::{self, Known, TrustEntry};
 
 /// Everything that a roles file says.
 #[derive(Debug)]
@@ -60,6 +62,28 @@ pub(crate) struct Inbound {
     pub(crate) roles: RoleTable,
     /// What sessions of a role may do, by its ARN.
     pub(crate) rights: HashMap<String, RoleRights>,
+    /// The keys that trusts name, each with its line.
+    trusted_keys: Vec<(usize, String)>,
+}
+
+impl Inbound {
+    /// Roles that no trust in keys leads to.
+    pub(crate) fn new(
+        account: Account,
+        issuers: TrustedIssuers,
+        roles: RoleTable,
+        rights: HashMap<String, RoleRights>,
+    ) -> Self {
+        let (tagging, naming, trusted_keys) = Default::default();
+        Self { account, issuers, tagging, naming, roles, rights, trusted_keys }
+    }
+
+    /// The lines at which a trust names a key that is not among `keys`.
+    pub(crate) fn lines_of_strangers(&self, keys: &[Key]) -> Vec<usize> {
+        let is_there = |name: &str| keys.iter().any(|key| key.access_key_id == name);
+        let strangers = self.trusted_keys.iter().filter(|(_, name)| !is_there(name));
+        strangers.map(|(line, _)| *line).collect()
+    }
 }
 
 /// Reads and checks a roles file as a whole.
@@ -119,28 +143,6 @@ struct RoleEntry {
     allow: Vec<AllowEntry>,
 }
 
-/// Of web identities if it names an issuer, of AssumeRole if it names keys or roles.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TrustEntry {
-    issuer: Option<String>,
-    #[serde(default)]
-    audiences: Vec<String>,
-    #[serde(default)]
-    subjects: Vec<String>,
-    #[serde(default)]
-    claims: BTreeMap<String, Vec<String>>,
-    #[serde(default)]
-    keys: Vec<String>,
-    #[serde(default)]
-    roles: Vec<String>,
-    external_id: Option<Text>,
-    #[serde(default)]
-    session_tags: bool,
-    #[serde(default)]
-    source_identity: bool,
-}
-
 pub(crate) fn parse(text: &str) -> Result<Inbound, Fault> {
     let file: File = config_file::entries(text)?;
     let account = match file.account {
@@ -161,22 +163,20 @@ pub(crate) fn parse(text: &str) -> Result<Inbound, Fault> {
     if file.role.is_empty() {
         return Err(Fault::somewhere("there is no [[role]] in it, so nobody could assume any"));
     }
-    let believed = |issuer: &str, ours: &[String]| ours.iter().any(|url| url == issuer);
+    let known = Known {
+        issuers: issuers.iter().map(TrustedIssuer::url).collect(),
+        tagging: &tagging,
+        naming: &naming,
+        roles: file.role.iter().map(|role| role.get_ref().name.get_ref().clone()).collect(),
+    };
     let (mut roles, mut rights, mut seen) = (Vec::new(), HashMap::new(), HashMap::new());
+    let mut trusted_keys = Vec::new();
     for (index, entry) in file.role.into_iter().enumerate() {
         let name = format!("role {}", index + 1);
         let at = entry.get_ref().name.span();
-        for trust in &entry.get_ref().trust {
-            let (at, trust) = (trust.span(), trust.get_ref());
-            let Some(issuer) = &trust.issuer else { continue };
-            let vain = (trust.session_tags && !believed(issuer, &tagging))
-                || (trust.source_identity && !believed(issuer, &naming));
-            if vain {
-                let what = "session_tags and source_identity of a trust need the same line at its [[issuer]]";
-                return Err(Fault::new(at, what).of(&name));
-            }
-        }
-        let (role, may) = role(&account, entry).map_err(|fault| fault.of(&name))?;
+        let named = entry.get_ref().trust.iter().flat_map(|trust| trust.get_ref().keys());
+        trusted_keys.extend(named.map(|key| (line_of(text, key.span()), key.get_ref().as_str().to_owned())));
+        let (role, may) = role(&account, &known, entry).map_err(|fault| fault.of(&name))?;
         if seen.insert(role.arn().to_owned(), at.clone()).is_some() {
             return Err(Fault::new(at, "this name was given before").of(&name));
         }
@@ -188,7 +188,7 @@ pub(crate) fn parse(text: &str) -> Result<Inbound, Fault> {
         let at = first.and_then(|finding| seen.get(finding.role()).cloned());
         Fault { at, what: refused.to_string() }
     })?;
-    Ok(Inbound { account, issuers, tagging, naming, roles, rights })
+    Ok(Inbound { account, issuers, tagging, naming, roles, rights, trusted_keys })
 }
 
 fn issuer(entry: Spanned<IssuerEntry>) -> Result<TrustedIssuer, Fault> {
@@ -217,7 +217,11 @@ fn issuer(entry: Spanned<IssuerEntry>) -> Result<TrustedIssuer, Fault> {
     issuer.build().map_err(|error: ProviderError| Fault::new(whole, error.to_string()))
 }
 
-fn role(account: &Account, entry: Spanned<RoleEntry>) -> Result<(Role, RoleRights), Fault> {
+fn role(
+    account: &Account,
+    known: &Known<'_>,
+    entry: Spanned<RoleEntry>,
+) -> Result<(Role, RoleRights), Fault> {
     let whole = entry.span();
     let RoleEntry { name, max_session_seconds, list_buckets, trust, allow } = entry.into_inner();
     let mut role =
@@ -230,9 +234,10 @@ fn role(account: &Account, entry: Spanned<RoleEntry>) -> Result<(Role, RoleRight
     if trust.is_empty() {
         return Err(Fault::new(whole, "it has no [[role.trust]], so nobody could assume it"));
     }
-    let issuers: HashSet<_> = trust.iter().filter_map(|entry| entry.get_ref().issuer.clone()).collect();
+    let issuers: HashSet<_> =
+        trust.iter().filter_map(|entry| entry.get_ref().issuer().map(str::to_owned)).collect();
     for entry in trust {
-        role = role.trust(trusted(account, entry)?);
+        role = role.trust(trusts::parse(account, known, entry)?);
     }
     if allow.is_empty() && !list_buckets {
         return Err(Fault::new(whole, "it has no [[role.allow]] and no list_buckets, so it may do nothing"));
@@ -246,57 +251,11 @@ fn role(account: &Account, entry: Spanned<RoleEntry>) -> Result<(Role, RoleRight
     Ok((role, RoleRights { list_buckets, grants }))
 }
 
-fn trusted(account: &Account, entry: Spanned<TrustEntry>) -> Result<Trust, Fault> {
-    let at = entry.span();
-    let wrong = |what: &str| Fault::new(at.clone(), what);
-    let entry = entry.into_inner();
-    let of_callers = !entry.keys.is_empty() || !entry.roles.is_empty() || entry.external_id.is_some();
-    let Some(issuer) = entry.issuer else {
-        if !entry.audiences.is_empty() || !entry.subjects.is_empty() || !entry.claims.is_empty() {
-            return Err(wrong("audiences, subjects and claims are an issuer's: name it"));
-        }
-        if entry.keys.is_empty() && entry.roles.is_empty() {
-            return Err(wrong("a trust names an issuer, or keys and roles that may assume it"));
-        }
-        let users = entry.keys.iter().map(|name| account.user_arn(name));
-        let roles = entry.roles.iter().map(|name| account.role_arn(name));
-        let mut trust = users.chain(roles).fold(Trust::principals(), |trust, arn| trust.principal(arn));
-        if let Some(id) = entry.external_id {
-            trust = trust.external_id(id.as_str());
-        }
-        if entry.session_tags {
-            trust = trust.allow_tags();
-        }
-        if entry.source_identity {
-            trust = trust.allow_source_identity();
-        }
-        return Ok(trust.into());
-    };
-    if of_callers {
-        return Err(wrong("a trust is either of an issuer or of keys and roles: make two of it"));
-    }
-    let mut trust = Trust::web_identity(issuer);
-    trust = entry.audiences.into_iter().fold(trust, |trust, audience| trust.audience(audience));
-    trust = entry.subjects.into_iter().fold(trust, |trust, subject| trust.subject(Pattern::glob(subject)));
-    trust = entry
-        .claims
-        .into_iter()
-        .fold(trust, |trust, (name, any_of)| trust.claim(&name, any_of.into_iter().map(Pattern::glob)));
-    if entry.session_tags {
-        trust = trust.allow_tags();
-    }
-    if entry.source_identity {
-        trust = trust.allow_source_identity();
-    }
-    Ok(trust.into())
-}
-
 #[cfg(test)]
 mod tests {
     use credfed_tower::sts::Finding;
 
     use super::*;
-    use crate::config_file::line_of;
 
     const GOOD: &str = r#"account = "123456789012"
 [[issuer]]
@@ -407,6 +366,13 @@ actions = ["write"]
             ),
             ("keys = [\"backup\"]", "issuer = \"https://id.example.com\"", 30, "role 2: a trust is either"),
             ("session_tags = true\n[[issuer]]", "[[issuer]]", 14, "role 1: session_tags and source_identity"),
+            // Names that lead nowhere.
+            ("issuer = \"https://id.", "issuer = \"https://ids.", 16, "role 1: no [[issuer]] of this file"),
+            ("roles = [\"team/reader\"]", "roles = [\"reader\"]", 32, "role 2: no [[role]] of this file"),
+            ("roles = [\"team/reader\"]", "roles = [\"*\"]", 32, "role 2: no [[role]] of this file"),
+            ("keys = [\"backup\"]", "keys = [\"*\"]", 31, "role 2: keys needs names"),
+            ("keys = [\"backup\"]", "keys = [\"backup\", \"\"]", 31, "role 2: keys needs names"),
+            ("keys = [\"backup\"]", "keys = [1]", 31, "a string in quotes"),
         ] {
             assert!(GOOD.contains(from), "{from}");
             let (at, what) = refused(&GOOD.replacen(from, to, 1));
@@ -417,6 +383,36 @@ actions = ["write"]
         let (at, what) = refused(grants);
         assert!(at == Some(12) && what.contains("may do nothing"), "{at:?} {what}");
         assert!(refused("").1.contains("no [[role]]"));
+    }
+
+    #[test]
+    fn a_trust_in_a_key_that_is_not_there_is_found_by_its_line() {
+        let inbound = parse(&GOOD.replace("[\"backup\"]", "[\n\"backup\",\n\"operator\"]")).ok().unwrap();
+        let (mut one, mut other) = (Key::generate().unwrap(), Key::generate().unwrap());
+        assert_eq!(inbound.lines_of_strangers(&[]), [32, 33]);
+        one.access_key_id = "operator".to_owned();
+        assert_eq!(inbound.lines_of_strangers(&[one.clone()]), [32]);
+        other.access_key_id = "backup".to_owned();
+        assert!(inbound.lines_of_strangers(&[one, other]).is_empty());
+    }
+
+    #[test]
+    fn tenants_of_an_issuer_that_is_said_to_be_shared_are_told_apart() {
+        let shared =
+            GOOD.replace("session_tags = true\n[[issuer]]", "session_tags = true\nshared = true\n[[issuer]]");
+        assert!(parse(&shared).is_ok());
+        for (to, says) in [
+            ("", "many tenants"),
+            ("subjects = [\"*-alice\"]", "wildcard before the end"),
+            ("claims = { actor = [\"alice\"] }", "many tenants"),
+        ] {
+            let (at, what) = refused(&shared.replace("subjects = [\"alice\"]", to));
+            assert!(what.contains(says) && what.contains("role/team/reader"), "{to}: {what}");
+            assert_eq!(at, Some(14), "{to}");
+            assert!(parse(&GOOD.replace("subjects = [\"alice\"]", to)).is_ok(), "its only tenant: {to}");
+        }
+        let immutable = "claims = { repository_id = [\"1234\"] }";
+        assert!(parse(&shared.replace("subjects = [\"alice\"]", immutable)).is_ok());
     }
 
     #[test]

@@ -24,18 +24,33 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long requests under way may take to end once the gateway stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Serves until `stop` ends, then drains; `hurry` ends the draining early.
-pub(crate) async fn serve<S, B>(
-    listener: TcpListener,
-    service: S,
-    stop: impl Future<Output = ()>,
-    hurry: impl Future<Output = ()>,
-) where
+/// A service that can be served: it answers every request, with a body that may stream.
+pub(crate) trait Serves:
+    Service<Request<Incoming>, Response = Response<<Self as Serves>::Body>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + 'static
+{
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+}
+
+impl<S, B> Serves for S
+where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
+    type Body = B;
+}
+
+/// Serves until `stop` ends, then drains; `hurry` ends the draining early.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    service: impl Serves,
+    stop: impl Future<Output = ()>,
+    hurry: impl Future<Output = ()>,
+) {
     let connections = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -61,23 +76,11 @@ pub(crate) async fn serve<S, B>(
 }
 
 /// Serves for as long as it is polled, for what runs inside and stops with the gateway.
-pub(crate) async fn until_dropped<S, B>(listener: TcpListener, service: S)
-where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+pub(crate) async fn until_dropped(listener: TcpListener, service: impl Serves) {
     serve(listener, service, std::future::pending(), std::future::pending()).await;
 }
 
-fn spawn<S, B>(stream: TcpStream, service: S, connections: &GracefulShutdown)
-where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+fn spawn(stream: TcpStream, service: impl Serves, connections: &GracefulShutdown) {
     let _ = stream.set_nodelay(true);
     let mut server = Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);

@@ -57,7 +57,7 @@ pub(crate) fn inbound(identity: &Identity) -> Result<Inbound, Box<dyn Error>> {
     let role = Role::new(&account, ROLE)?.trust(trust);
     let rights = HashMap::from([(role.arn().to_owned(), RoleRights::all())]);
     let roles = RoleTable::new([role], &IssuerFacts::of(&issuers))?;
-    Ok(Inbound { account, issuers, tagging: Vec::new(), naming: Vec::new(), roles, rights })
+    Ok(Inbound::new(account, issuers, roles, rights))
 }
 
 async fn refresh(token_file: PathBuf, assertions: IssuerAssertions) {
