@@ -10,6 +10,9 @@ use crate::provider::DynProvider;
 use crate::runtime::{Runtime, default_runtime};
 use crate::{Identity, Provider};
 
+/// How long a load may take unless a setting says otherwise.
+pub(crate) const LOAD_DEADLINE: Duration = Duration::from_secs(15);
+
 /// Settings of a [`CachedProvider`]; made by [`CachedProvider::builder`].
 ///
 /// ```
@@ -43,7 +46,7 @@ impl<C: Send + Sync + 'static> Builder<C> {
             observer: None,
             windows: Windows::default(),
             mode: Mode::default(),
-            load_deadline: Duration::from_secs(15),
+            load_deadline: LOAD_DEADLINE,
             refresh_cooldown: Duration::from_secs(5),
             serve_expired: Duration::ZERO,
         }
@@ -74,6 +77,9 @@ impl<C: Send + Sync + 'static> Builder<C> {
     }
 
     /// How long one load may take before it counts as failed. Default: 15 s.
+    ///
+    /// A source that has a deadline of its own should end before, since only the source knows what went wrong: the
+    /// error of this one says no more than that the load did not end in time.
     pub fn load_deadline(mut self, deadline: Duration) -> Self {
         self.load_deadline = deadline;
         self

@@ -90,6 +90,8 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use builder::Builder;
+#[cfg(feature = "aws")]
+pub(crate) use builder::LOAD_DEADLINE;
 pub use get::{Get, Refreshed};
 pub use modes::Mode;
 pub use observer::Observer;

@@ -60,9 +60,10 @@ impl IssuerUrl {
         &self.text
     }
 
-    /// The path without a slash at its end.
+    /// The path without a slash at its end: one, as in [`stem`](Self::stem).
     pub(crate) fn path(&self) -> &str {
-        self.url.path().trim_end_matches('/')
+        let path = self.url.path();
+        path.strip_suffix('/').unwrap_or(path)
     }
 
     /// The address of the keys that a discovery document names, if the document is this issuer's own.
@@ -149,4 +150,35 @@ fn address(text: &str, network: Network) -> Result<Url, ProviderError> {
         return wrong("the host of an issuer's address is not on its network");
     }
     Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_discovery_document_is_served_where_it_is_looked_for() {
+        for text in [
+            "https://h",
+            "https://h/",
+            "https://h//",
+            "https://h/x",
+            "https://h/x/",
+            "https://h/x//",
+            "https://h/x///",
+            "https://h//x",
+            "https://h/x/.",
+            "https://h/x/./",
+            "https://h/x/y/..",
+            "https://h/x//..",
+            "https://h/x/%2e%2e/",
+            "https://h/%C3%BC/\u{fc}/",
+            "https://h/x%2F/",
+            "https://h/x;a=1/",
+        ] {
+            let issuer = IssuerUrl::parse(text, Network::Public).unwrap();
+            let asked = Url::parse(&issuer.discovery()).unwrap();
+            assert_eq!(format!("{}/.well-known/openid-configuration", issuer.path()), asked.path(), "{text}");
+        }
+    }
 }

@@ -214,17 +214,12 @@ where
 
 /// What a client's error means. TLS libraries report a peer that they do not accept as invalid data.
 fn failed(error: BoxError) -> ProviderError {
-    let mut link: Option<&(dyn Error + 'static)> = Some(&*error);
-    while let Some(cause) = link {
-        if let Some(io) = cause.downcast_ref::<io::Error>() {
-            if io.kind() == io::ErrorKind::InvalidData {
-                return ProviderError::transient("no secure connection").with_source(TlsFailure(error));
-            }
-            // The source of an io::Error is that of what it wraps, not what it wraps.
-            link = io.get_ref().map(|inner| inner as &(dyn Error + 'static));
-        } else {
-            link = cause.source();
-        }
+    let error = if is_about_the_connection(&*error) { Unsent(error).into() } else { error };
+    let is_tls = links(&*error).any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::InvalidData)
+    });
+    if is_tls {
+        return ProviderError::transient("no secure connection").with_source(TlsFailure(error));
     }
     ProviderError::transient("the request failed").with_source(error)
 }
@@ -248,6 +243,48 @@ impl Error for TlsFailure {
 #[cfg(any(feature = "aws", test))]
 fn is_tls_failure(error: &ProviderError) -> bool {
     error.source().is_some_and(|source| source.is::<TlsFailure>())
+}
+
+/// Marks an error of a [`HttpTransport`] as one that came before there was a connection.
+#[derive(Debug)]
+struct Unsent(BoxError);
+
+impl fmt::Display for Unsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("there was no connection")
+    }
+}
+
+impl Error for Unsent {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+/// Whether a client says that it had no connection yet. Of a client that is not known, only a refused one is certain.
+fn is_about_the_connection(error: &(dyn Error + 'static)) -> bool {
+    links(error).any(|cause| {
+        #[cfg(feature = "reqwest")]
+        if cause.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect) {
+            return true;
+        }
+        cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused)
+    })
+}
+
+/// Whether nothing of the request can have left this machine.
+#[cfg(feature = "aws")]
+pub(crate) fn is_unsent(error: &ProviderError) -> bool {
+    error.source().is_some_and(|source| links(source).any(|cause| cause.is::<Unsent>()))
+}
+
+/// An error and what caused it.
+fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&cause| match cause.downcast_ref::<io::Error>() {
+        // The source of an io::Error is that of what it wraps, not what it wraps.
+        Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+        None => cause.source(),
+    })
 }
 
 async fn read<B>(answer: http::Response<B>, cap: usize) -> Answer

@@ -1,10 +1,20 @@
 //! Keys that come and go, on a clock of the test's own.
 
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use credfed_core::VirtualRuntime;
 use credfed_core::oidc::{Flaw, JwtError, Network, TrustedIssuer, TrustedIssuers};
+use credfed_core::transport::HttpTransport;
+use futures::FutureExt;
+use futures::channel::oneshot;
+use futures::future::BoxFuture;
+use http_body_util::Full;
 use serde_json::json;
+use tower_service::Service;
 
 use crate::support::{AUDIENCE, Key, NOW, Web, at, claims, discovery, jwks, now, trusted};
 
@@ -35,13 +45,17 @@ impl Stage {
 
     /// Decides on a fresh token of a key, now.
     fn judge(&self, key: &Key, kid: &str) -> Result<(), JwtError> {
+        let token = self.token(key, kid);
+        self.runtime.block_on(self.issuers.validate(&token, at(self.seconds()))).unwrap().map(drop)
+    }
+
+    fn token(&self, key: &Key, kid: &str) -> String {
         let seconds = self.seconds();
         let mut claims = claims();
         claims["iat"] = json!(seconds);
         claims["nbf"] = json!(seconds);
         claims["exp"] = json!(seconds + 300);
-        let token = key.token_of(&json!({"alg": "ES256", "kid": kid}), &claims);
-        self.runtime.block_on(self.issuers.validate(&token, at(seconds))).unwrap().map(drop)
+        key.token_of(&json!({"alg": "ES256", "kid": kid}), &claims)
     }
 
     fn seconds(&self) -> u64 {
@@ -483,4 +497,56 @@ fn many_who_wait_for_one_unknown_key_cause_one_fetch() {
     let verdicts = stage.runtime.block_on(all).unwrap();
     assert!(verdicts.iter().all(Result::is_ok));
     assert_eq!(stage.fetches(), 2);
+}
+
+#[test]
+fn a_key_that_a_refresh_which_was_due_did_not_bring_is_asked_for_as_any_other() {
+    let slow = Slow::default();
+    let stage = Stage::with(|issuer| issuer.transport(HttpTransport::new(slow.clone())));
+    *slow.web.lock().unwrap() = Some(stage.web.clone());
+    assert_eq!(stage.judge(&stage.one, "one"), Ok(()));
+    // The set is about to expire: a refresh begins, and somebody who needs a new key waits for it.
+    stage.advance(13 * MINUTE);
+    let (release, released) = oneshot::channel();
+    *slow.held.lock().unwrap() = Some(released);
+    assert_eq!(stage.judge(&stage.one, "one"), Ok(()));
+    let token = stage.token(&stage.other, "other");
+    let mut waiting = Box::pin(stage.issuers.validate(&token, at(stage.seconds())));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    release.send(()).unwrap();
+    assert_eq!(stage.runtime.block_on(waiting).unwrap().map(drop), UNKNOWN);
+    assert_eq!(stage.fetches(), 2);
+    // That refresh was nobody's question: the first one about a key is still to be asked.
+    stage.publish(&[(&stage.one, "one"), (&stage.other, "other")]);
+    assert_eq!(stage.judge(&stage.other, "other"), Ok(()));
+    assert_eq!(stage.fetches(), 3);
+}
+
+/// Answers as the web does; the next answer is held back if a test says so.
+#[derive(Clone, Default)]
+struct Slow {
+    web: Arc<Mutex<Option<Web>>>,
+    held: Arc<Mutex<Option<oneshot::Receiver<()>>>>,
+}
+
+impl Service<http::Request<Bytes>> for Slow {
+    type Response = http::Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Bytes>) -> Self::Future {
+        let answer = self.web.lock().unwrap().as_mut().unwrap().call(request);
+        let held = self.held.lock().unwrap().take();
+        async move {
+            if let Some(held) = held {
+                let _ = held.await;
+            }
+            answer.await
+        }
+        .boxed()
+    }
 }

@@ -1,15 +1,22 @@
 //! Roles that are assumed with other credentials: each attempt is signed anew, and the base can be at fault.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use credfed_core::ErrorKind::{Misconfigured, Rejected, Transient};
-use credfed_core::aws::sts::{AssumeRole, AssumeRoleRequest, AssumeRoleWithWebIdentity};
+use bytes::Bytes;
+use credfed_core::ErrorKind::{Misconfigured, Rejected, Throttled, Transient};
+use credfed_core::aws::sts::{AssumeRole, AssumeRoleRequest, AssumeRoleWithWebIdentity, StsEndpoint};
+use credfed_core::transport::HttpTransport;
 use credfed_core::{
     AwsCredentials, CachedProvider, Expiring, Identity, Provider, ProviderError, Secret, provider_fn,
 };
+use futures::FutureExt;
 use futures::executor::block_on;
+use futures::future::BoxFuture;
+use http_body_util::Full;
 
 use crate::support::{Hasty, ROLE, Script, assertions, body, checked, endpoint, error, request, xml};
 
@@ -165,4 +172,106 @@ fn a_chain_of_roles_lasts_an_hour_and_more_is_refused_before_any_call() {
     let (keys, _) = sessions(&runtime);
     assert!(AssumeRole::new(long(43_200), endpoint(), keys, transport.clone()).is_ok());
     assert_eq!(script.asked(), 0);
+}
+
+const SPENT: &str = "the mfa code was sent before and is good for one call: make the request anew, with the device's next code";
+
+fn with_code(runtime: &Hasty, transport: HttpTransport) -> AssumeRole {
+    let request =
+        AssumeRoleRequest::builder(ROLE, "ci").mfa("GAHT12345678", String::from("123456")).build().unwrap();
+    AssumeRole::new(request, endpoint(), sessions(runtime).0, transport).unwrap()
+}
+
+#[test]
+fn an_mfa_code_is_sent_once_whatever_becomes_of_it() {
+    let answers = [
+        (xml(503, error("ServiceUnavailable", "why")), Some(Transient)),
+        (xml(400, error("Throttling", "why")), Some(Throttled)),
+        (xml(403, error("ExpiredToken", "why")), Some(Rejected)),
+        (xml(403, error("RequestTimeTooSkewed", "why")), Some(Rejected)),
+        (xml(200, "<html>"), Some(Transient)),
+        (xml(200, body("AssumeRole", 1)), None),
+    ];
+    for (answer, kind) in answers {
+        let runtime = Hasty::new();
+        let script = Script::new([answer]);
+        let provider = with_code(&runtime, script.transport(&runtime));
+        let first = block_on(provider.provide());
+        assert_eq!(first.as_ref().err().map(ProviderError::kind), kind);
+        let again = block_on(provider.clone().provide()).unwrap_err();
+        assert_eq!(checked(&again, Misconfigured), SPENT);
+        assert_eq!(script.asked(), 1, "{kind:?}");
+    }
+}
+
+#[test]
+fn an_mfa_code_that_may_have_arrived_is_not_sent_again() {
+    for (kind, tries) in [(io::ErrorKind::ConnectionReset, 1), (io::ErrorKind::TimedOut, 1)] {
+        let runtime = Hasty::new();
+        let line = Line::new(usize::MAX, kind);
+        let provider = with_code(&runtime, HttpTransport::new(line.clone()).runtime(runtime.clone()));
+        checked(&block_on(provider.provide()).unwrap_err(), Transient);
+        assert_eq!(checked(&block_on(provider.provide()).unwrap_err(), Misconfigured), SPENT);
+        assert_eq!(line.calls.load(Ordering::SeqCst), tries);
+    }
+    // Whoever waited went away while the answer was on its way.
+    let runtime = Hasty::new();
+    let line = Line::new(0, io::ErrorKind::TimedOut);
+    let provider = with_code(&runtime, HttpTransport::new(line).runtime(runtime.clone()));
+    assert!(provider.provide().now_or_never().is_none());
+    assert_eq!(checked(&block_on(provider.provide()).unwrap_err(), Misconfigured), SPENT);
+}
+
+#[tokio::test]
+async fn an_mfa_code_that_never_left_is_tried_again() {
+    let runtime = Hasty::new();
+    let line = Line::new(5, io::ErrorKind::ConnectionRefused);
+    let provider = with_code(&runtime, HttpTransport::new(line.clone()).runtime(runtime.clone()));
+    checked(&provider.provide().await.unwrap_err(), Transient);
+    assert_eq!(line.calls.load(Ordering::SeqCst), 3);
+    assert!(provider.provide().now_or_never().is_none(), "the third of these has a connection");
+    assert_eq!(line.calls.load(Ordering::SeqCst), 6);
+
+    // The crate's own client tells the two apart as well.
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let runtime = Hasty::new();
+    let transport = HttpTransport::client().build().unwrap().runtime(runtime.clone());
+    let request = AssumeRoleRequest::builder(ROLE, "ci").mfa("GAHT12345678", String::from("123456"));
+    let nowhere = StsEndpoint::custom(&format!("http://{nobody}"), "us-east-1").unwrap();
+    let provider =
+        AssumeRole::new(request.build().unwrap(), nowhere, sessions(&runtime).0, transport).unwrap();
+    for calls in 1..=2 {
+        checked(&provider.provide().await.unwrap_err(), Transient);
+        assert_eq!(runtime.pauses().len(), 2 * calls);
+    }
+}
+
+/// A line that fails some times, and then never answers.
+#[derive(Clone)]
+struct Line {
+    failures: usize,
+    kind: io::ErrorKind,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Line {
+    fn new(failures: usize, kind: io::ErrorKind) -> Self {
+        Self { failures, kind, calls: Arc::default() }
+    }
+}
+
+impl tower_service::Service<http::Request<Bytes>> for Line {
+    type Response = http::Response<Full<Bytes>>;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: http::Request<Bytes>) -> Self::Future {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst);
+        let (fails, kind) = (number < self.failures, self.kind);
+        async move { if fails { Err(kind.into()) } else { std::future::pending().await } }.boxed()
+    }
 }

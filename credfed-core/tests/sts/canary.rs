@@ -37,9 +37,17 @@ fn no_secret_shows_in_any_error_debug_or_log_line() {
     let mut texts = Vec::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tracing::subscriber::with_default(log.clone(), || {
-        runtime.block_on(web_identities(&marks, &mut texts));
-        runtime.block_on(sockets(&marks, &mut texts));
-        runtime.block_on(roles(&marks, &mut texts));
+        for _ in 0..10 {
+            runtime.block_on(web_identities(&marks, &mut texts));
+            runtime.block_on(sockets(&marks, &mut texts));
+            runtime.block_on(roles(&marks, &mut texts));
+            if log.0.lock().unwrap().contains("is made again") {
+                break;
+            }
+            // Another test came first to the line that logs, at the very moment when this subscriber did, and the
+            // line has nobody to tell until it is asked to look again.
+            tracing::callsite::rebuild_interest_cache();
+        }
     });
     settings(&marks, &mut texts);
     let log = log.0.lock().unwrap().clone();

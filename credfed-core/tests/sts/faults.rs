@@ -1,19 +1,25 @@
 //! The fault table: class, number of tries and text of each, against a raw socket.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use credfed_core::ErrorKind::{self, Misconfigured, Rejected, Throttled, Transient};
 use credfed_core::aws::sts::{AssumeRoleWithWebIdentity, StsEndpoint};
+use credfed_core::runtime::Runtime;
 use credfed_core::transport::{HttpTransport, RetryBudget, RetryPolicy};
 use credfed_core::{
-    AwsCredentials, CachedProvider, Expiring, Identity, Provider, ProviderError, Secret, provider_fn,
+    AwsCredentials, CachedProvider, Expiring, Identity, Provider, ProviderError, Secret, VirtualRuntime,
+    provider_fn,
 };
+use futures::FutureExt;
+use futures::executor::block_on;
 use tokio::net::TcpListener;
 
 use crate::raw::{Deed, Raw};
-use crate::support::{CANARY, DATE, Hasty, assertion, assertions, body, checked, error, request};
+use crate::support::{
+    CANARY, DATE, Hasty, Script, assertion, assertions, body, checked, endpoint, error, request, start, xml,
+};
 
 struct Outcome {
     answer: Result<Expiring<AwsCredentials>, ProviderError>,
@@ -266,7 +272,7 @@ async fn a_refusal_is_final() {
 async fn a_source_of_assertions_that_fails_is_not_asked_again() {
     let runtime = Hasty::new();
     let server = Raw::new(vec![good(0)], || ()).await;
-    let calls = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
     let source = provider_fn(Identity::of("down").finish(), move || {
         counted.fetch_add(1, Ordering::SeqCst);
@@ -301,6 +307,28 @@ async fn an_empty_budget_leaves_one_attempt_and_a_call_that_works_refills_it() {
     assert_eq!(budget.tokens(), 1);
 }
 
+#[test]
+fn a_budget_that_was_used_up_fills_again_with_time_also_where_calls_are_rare() {
+    let runtime = Hasty::new();
+    let (source, _) = assertions();
+    let script = Script::new([xml(503, error("ServiceUnavailable", "try later"))]);
+    let provider = AssumeRoleWithWebIdentity::new(request(), endpoint(), source, script.transport(&runtime));
+    let attempts = || {
+        let before = script.asked();
+        assert!(block_on(provider.provide()).is_err());
+        script.asked() - before
+    };
+    while attempts() > 1 {}
+    assert_eq!(attempts(), 1, "the server is down and stays so");
+    runtime.time.advance(Duration::from_secs(50));
+    assert_eq!((attempts(), attempts()), (2, 1), "a retry in 50 s");
+    runtime.time.advance(Duration::from_secs(3_600));
+    for _ in 0..36 {
+        assert_eq!(attempts(), 3);
+    }
+    assert_eq!((attempts(), attempts()), (1, 1));
+}
+
 #[tokio::test]
 async fn behind_a_cache_the_valid_credential_is_served_while_the_service_fails() {
     let runtime = Hasty::new();
@@ -313,4 +341,45 @@ async fn behind_a_cache_the_valid_credential_is_served_while_the_service_fails()
     assert_eq!(*provider.get().await.unwrap(), *first);
     runtime.time.advance(Duration::from_secs(101));
     checked(&provider.get().await.unwrap_err(), Transient);
+}
+
+#[test]
+fn behind_a_cache_a_call_that_runs_out_of_time_ends_with_what_the_server_said_last() {
+    let time = VirtualRuntime::new(start());
+    let source = provider_fn(Identity::of("slow").finish(), {
+        let asked = AtomicUsize::new(0);
+        move || {
+            let first = asked.fetch_add(1, Ordering::SeqCst) == 0;
+            async move {
+                if !first {
+                    std::future::pending::<()>().await;
+                }
+                Ok(Expiring::never(Secret::new(assertion(0))))
+            }
+        }
+    });
+    let script = Script::new([xml(503, error("ServiceUnavailable", "try later"))]);
+    let transport = HttpTransport::new(script.clone()).runtime(time.clone());
+    let source = Arc::new(AssumeRoleWithWebIdentity::new(request(), endpoint(), source, transport));
+    // As on every machine, a moment goes by between the cache's start and the call's.
+    let source = provider_fn(Identity::of("later").finish(), {
+        let time = time.clone();
+        move || {
+            let (source, moment) = (Arc::clone(&source), time.sleep(Duration::from_millis(1)));
+            async move {
+                moment.await;
+                source.provide().await
+            }
+        }
+    });
+    let provider = CachedProvider::builder(source).runtime(time.clone()).build();
+    let mut waiting = provider.get();
+    assert!(std::pin::Pin::new(&mut waiting).now_or_never().is_none());
+    time.advance(Duration::from_secs(15));
+    let failure = time.block_on(waiting).unwrap().unwrap_err();
+    assert_eq!(
+        checked(&failure, Transient),
+        "the service answered: try later (ServiceUnavailable) [request c0ffee-1]"
+    );
+    assert_eq!(script.asked(), 1);
 }

@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use credfed_core::session::{JwtSessions, Revocation};
 
 use super::principal::Session;
-use super::sealed::{not_opened, revoked, temporary};
+use super::sealed::{let_through, not_opened};
 use super::{KeyRequest, ResolveError, ResolveKey, Resolved};
 
 /// Verifies the session token of each request, for tokens of [`JwtSessions`].
@@ -35,11 +35,8 @@ impl JwtSessionResolver {
         let token = request.session_token.ok_or(ResolveError::Unknown)?;
         let opened = self.sessions.open(request.access_key, token, request.now);
         let session = opened.map_err(not_opened)?;
-        let claims = session.claims();
-        self.revocation.check(&claims.as_ref(), &session.id()).map_err(revoked)?;
-        let key = temporary(session.secret_access_key().expose(), &session.id());
-        let resolved = Resolved::new(key, Session::new(claims.clone(), session.id()));
-        Ok(resolved.not_after(claims.expires()).restricted(claims.restricted()))
+        let (claims, id) = (session.claims().as_ref(), session.id());
+        let_through(&self.revocation, claims, id, || session.secret_access_key())
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod bounded;
 mod budget;
+mod builder;
+mod spread;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,13 +14,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
-use credfed_core::runtime::{Runtime, default_runtime};
+use credfed_core::runtime::Runtime;
 use credfed_core::{Identity, Secret};
 use credfed_sigv4_verify::KeyKind;
 use futures::future::{BoxFuture, Either, FutureExt, Shared, WeakShared, select};
 
 use self::bounded::Bounded;
 use self::budget::Budget;
+use self::builder::LEAST_NEGATIVE_TTL;
+pub use self::builder::RemoteKeysBuilder;
+use self::spread::Spread;
 use super::{KeyRequest, ResolveError, ResolveKey, Resolved};
 
 /// Asks a service elsewhere for one key.
@@ -26,7 +31,7 @@ use super::{KeyRequest, ResolveError, ResolveKey, Resolved};
 /// # Contract
 /// - [`ResolveError::Unknown`], [`Invalid`](ResolveError::Invalid) and [`Expired`](ResolveError::Expired) are verdicts
 ///   and are remembered for a while; whatever goes wrong on the way is [`Unavailable`](ResolveError::Unavailable) and
-///   is not.
+///   is not, apart from a pause of up to 5 s before a key that was found is asked for again.
 /// - The answer depends on the request alone. A session token must be checked: that it is genuine and of that key.
 /// - It need not bound its own time, and it may be dropped at any await.
 pub trait LookUpKey: Send + Sync + 'static {
@@ -79,9 +84,10 @@ pub struct RemoteRequest {
 /// 4. All who ask for one key (and token) at a time share one look-up.
 /// 5. Look-ups of keys that were never found share a budget of so many a second; over it, the answer is
 ///    [`Unavailable`](ResolveError::Unavailable). A key that was found before is asked for outside of that budget, so
-///    the flood cannot lock out its holder either.
+///    the flood cannot lock out its holder either. While that fails it is asked for ever more seldom (after 0 to
+///    100 ms, doubling, at most 5 s), and is `Unavailable` in between.
 /// 6. A look-up that takes longer than its [`deadline`](RemoteKeysBuilder::deadline) is `Unavailable`: a 503, never
-///    an unknown key.
+///    an unknown key. So is one that panics, or claims that panic when they are copied.
 pub struct RemoteKeys<L: LookUpKey> {
     inner: Arc<Inner<L>>,
 }
@@ -97,21 +103,31 @@ struct Inner<L: LookUpKey> {
 }
 
 struct State<C> {
-    found: Bounded<Resolved<C>>,
+    found: Bounded<Found<C>>,
     refused: Bounded<ResolveError>,
     flights: HashMap<Identity, Under<C>>,
     /// The number of the next flight.
     next: u64,
     budget: Budget,
+    spread: Spread,
 }
 
-/// A look-up that is under way, unless all who waited for it have gone away.
+struct Found<C> {
+    resolved: Arc<Resolved<C>>,
+    /// Look-ups that failed in a row since.
+    failures: u32,
+    /// The moment of the monotonic clock before which there is no other one.
+    quiet_until: Duration,
+}
+
+/// A look-up that is under way; it takes itself out when it ends or the last who waits goes away.
 struct Under<C> {
     number: u64,
     flight: WeakShared<Flight<C>>,
 }
 
-type Answer<C> = Result<Resolved<C>, ResolveError>;
+/// Claims are a user's, and copying them may fail: shared until they are outside of every lock and flight.
+type Answer<C> = Result<Arc<Resolved<C>>, ResolveError>;
 type Flight<C> = BoxFuture<'static, Answer<C>>;
 
 impl<L: LookUpKey> RemoteKeys<L> {
@@ -122,15 +138,7 @@ impl<L: LookUpKey> RemoteKeys<L> {
 
     /// Starts with the usual bounds.
     pub fn builder(source: L) -> RemoteKeysBuilder<L> {
-        RemoteKeysBuilder {
-            source,
-            runtime: default_runtime(),
-            ttl: Duration::from_secs(60),
-            negative_ttl: Duration::from_secs(10),
-            capacity: 10_000,
-            per_second: 100,
-            deadline: Duration::from_secs(3),
-        }
+        RemoteKeysBuilder::new(source)
     }
 
     /// Forgets everything that was found or refused, as after a revocation elsewhere.
@@ -140,80 +148,6 @@ impl<L: LookUpKey> RemoteKeys<L> {
         state.refused.clear();
         // What is on its way was asked before; it must not be taken for an answer of now.
         state.flights.clear();
-    }
-}
-
-/// The bounds of [`RemoteKeys`].
-#[must_use = "keys are made by build()"]
-pub struct RemoteKeysBuilder<L> {
-    source: L,
-    runtime: Arc<dyn Runtime>,
-    ttl: Duration,
-    negative_ttl: Duration,
-    capacity: usize,
-    per_second: u32,
-    deadline: Duration,
-}
-
-impl<L: LookUpKey> RemoteKeysBuilder<L> {
-    /// How long a found key is used again; 60 seconds if it is not set.
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = ttl;
-        self
-    }
-
-    /// How long a refusal is remembered, from 5 to 30 seconds; 10 if it is not set. What is outside is taken to the
-    /// nearer end.
-    pub fn negative_ttl(mut self, ttl: Duration) -> Self {
-        self.negative_ttl = ttl.clamp(Duration::from_secs(5), Duration::from_secs(30));
-        self
-    }
-
-    /// How many found keys are held, and as many refusals beside them; 10,000 if it is not set, at least one.
-    pub fn capacity(mut self, capacity: usize) -> Self {
-        self.capacity = capacity.max(1);
-        self
-    }
-
-    /// How many look-ups of unknown keys may begin in a second, and as many at once after a pause; 100 if it is not
-    /// set, at least one. No more than that many look-ups run at a time.
-    pub fn per_second(mut self, per_second: u32) -> Self {
-        self.per_second = per_second.max(1);
-        self
-    }
-
-    /// The longest that a look-up may take; 3 seconds if it is not set.
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
-        self
-    }
-
-    /// Tells the time and sleeps.
-    pub fn runtime(mut self, runtime: impl Runtime) -> Self {
-        self.runtime = Arc::new(runtime);
-        self
-    }
-
-    /// The resolver.
-    pub fn build(self) -> RemoteKeys<L> {
-        let now = self.runtime.coarse_now().monotonic();
-        let state = State {
-            found: Bounded::new(self.capacity),
-            refused: Bounded::new(self.capacity),
-            flights: HashMap::new(),
-            next: 0,
-            budget: Budget::new(self.per_second, now),
-        };
-        let inner = Inner {
-            source: self.source,
-            runtime: self.runtime,
-            ttl: self.ttl,
-            negative_ttl: self.negative_ttl,
-            deadline: self.deadline,
-            most_flights: usize::try_from(self.per_second).unwrap_or(usize::MAX),
-            state: Mutex::new(state),
-        };
-        RemoteKeys { inner: Arc::new(inner) }
     }
 }
 
@@ -246,7 +180,7 @@ impl<L: LookUpKey> Inner<L> {
         let now = self.runtime.coarse_now().monotonic();
         let mut state = self.lock();
         if let Some(found) = state.found.get(&id, now) {
-            return Ok(Ok(found.clone()));
+            return Ok(Ok(Arc::clone(&found.resolved)));
         }
         if let Some(refused) = state.refused.get(&id, now) {
             return Ok(Err(*refused));
@@ -254,11 +188,10 @@ impl<L: LookUpKey> Inner<L> {
         if let Some(flight) = state.flights.get(&id).and_then(|under| under.flight.upgrade()) {
             return Err(flight);
         }
-        if state.flights.len() >= self.most_flights {
-            // Those whose callers have all gone away.
-            state.flights.retain(|_, under| under.flight.upgrade().is_some());
-        }
-        let known = state.found.knows(&id);
+        let known = match state.found.known(&id) {
+            Some(found) if now < found.quiet_until => return Ok(Err(ResolveError::Unavailable)),
+            found => found.is_some(),
+        };
         let room = state.flights.len() < self.most_flights;
         let allowed = known || (room && state.budget.take(now));
         if !allowed {
@@ -280,7 +213,7 @@ impl<L: LookUpKey> Inner<L> {
         number: u64,
         request: &KeyRequest<'_>,
     ) -> impl Future<Output = Answer<L::Claims>> + Send + 'static {
-        let inner = Arc::clone(self);
+        let landing = Landing { inner: Arc::clone(self), id, number };
         let has_token = request.session_token.is_some();
         let request = RemoteRequest {
             access_key: request.access_key.to_owned(),
@@ -288,47 +221,82 @@ impl<L: LookUpKey> Inner<L> {
             now: request.now,
         };
         async move {
+            let inner = &landing.inner;
             let deadline = inner.runtime.sleep(inner.deadline);
             // What panics must not take down those who wait for it too.
             let asked = AssertUnwindSafe(async { inner.source.look_up(request).await }).catch_unwind();
             let answer = match select(std::pin::pin!(asked), deadline).await {
-                Either::Left((Ok(answer), _)) => answer,
+                Either::Left((Ok(answer), _)) => answer.map(Arc::new),
                 Either::Left((Err(_), _)) | Either::Right(_) => Err(ResolveError::Unavailable),
             };
-            inner.land(id, number, has_token, &answer);
+            landing.land(has_token, &answer);
             answer
         }
     }
 
-    fn land(&self, id: Identity, number: u64, has_token: bool, answer: &Answer<L::Claims>) {
-        let now = self.runtime.now().monotonic();
-        let mut state = self.lock();
+    /// No code of a user's runs while it is held, but what drops the claims that were pushed out.
+    fn lock(&self) -> MutexGuard<'_, State<L::Claims>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Belongs to a look-up, and ends with it.
+struct Landing<L: LookUpKey> {
+    inner: Arc<Inner<L>>,
+    id: Identity,
+    number: u64,
+}
+
+impl<L: LookUpKey> Landing<L> {
+    fn land(&self, has_token: bool, answer: &Answer<L::Claims>) {
+        let Self { inner, id, .. } = self;
+        let id = *id;
+        let now = inner.runtime.now().monotonic();
+        let mut state = inner.lock();
+        let state = &mut *state;
         // Unless it was forgotten on the way: then another may be under way, and this one is of yesterday.
-        if state.flights.get(&id).is_none_or(|under| under.number != number) {
+        if !self.take_out(state) {
             return;
         }
-        state.flights.remove(&id);
         match answer {
             // The verifier refuses both, whatever they are signed with: a made-up token beside the id of a long-lived
             // key must take no room from those that can pass.
             Ok(resolved) if (resolved.key.kind() == KeyKind::Temporary) != has_token => {}
             Ok(resolved) => {
                 state.refused.remove(&id);
-                state.found.insert(id, resolved.clone(), now.saturating_add(self.ttl));
+                let found =
+                    Found { resolved: Arc::clone(resolved), failures: 0, quiet_until: Duration::ZERO };
+                state.found.insert(id, found, now.saturating_add(inner.ttl));
             }
             Err(ResolveError::Unavailable) => {
+                if let Some(found) = state.found.known_mut(&id) {
+                    found.failures = found.failures.saturating_add(1);
+                    found.quiet_until = now.saturating_add(state.spread.pause(found.failures));
+                }
                 tracing::warn!(target: "credfed::remote_keys", "a key could not be looked up");
             }
             Err(refused) => {
                 state.found.remove(&id);
-                state.refused.insert(id, *refused, now.saturating_add(self.negative_ttl));
+                let least = LEAST_NEGATIVE_TTL.max(inner.negative_ttl * 3 / 4);
+                let ttl = state.spread.between(least, inner.negative_ttl);
+                state.refused.insert(id, *refused, now.saturating_add(ttl));
             }
         }
     }
 
-    /// Nothing that can panic runs while it is held.
-    fn lock(&self) -> MutexGuard<'_, State<L::Claims>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Takes its look-up out of those under way; whether it was there.
+    fn take_out(&self, state: &mut State<L::Claims>) -> bool {
+        let is_there = state.flights.get(&self.id).is_some_and(|under| under.number == self.number);
+        if is_there {
+            state.flights.remove(&self.id);
+        }
+        is_there
+    }
+}
+
+impl<L: LookUpKey> Drop for Landing<L> {
+    fn drop(&mut self) {
+        self.take_out(&mut self.inner.lock());
     }
 }
 
@@ -350,14 +318,21 @@ enum Pending<C> {
 impl<C> Unpin for RemoteFuture<C> {}
 
 impl<C: Clone> Future for RemoteFuture<C> {
-    type Output = Answer<C>;
+    type Output = Result<Resolved<C>, ResolveError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer<C>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            Pending::Known(answer) => Poll::Ready(answer.take().unwrap_or(Err(ResolveError::Unavailable))),
-            Pending::Flight(flight) => flight.poll_unpin(cx),
+            Pending::Known(answer) => {
+                Poll::Ready(answer.take().unwrap_or(Err(ResolveError::Unavailable)).and_then(copied))
+            }
+            Pending::Flight(flight) => flight.poll_unpin(cx).map(|answer| answer.and_then(copied)),
         }
     }
+}
+
+fn copied<C: Clone>(resolved: Arc<Resolved<C>>) -> Result<Resolved<C>, ResolveError> {
+    std::panic::catch_unwind(AssertUnwindSafe(|| Resolved::clone(&resolved)))
+        .map_err(|_| ResolveError::Unavailable)
 }
 
 impl<C> fmt::Debug for RemoteFuture<C> {
@@ -379,18 +354,6 @@ impl<L: LookUpKey> fmt::Debug for RemoteKeys<L> {
             .field("found", &state.found.len())
             .field("refused", &state.refused.len())
             .field("flights", &state.flights.len())
-            .finish_non_exhaustive()
-    }
-}
-
-impl<L> fmt::Debug for RemoteKeysBuilder<L> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RemoteKeysBuilder")
-            .field("ttl", &self.ttl)
-            .field("negative_ttl", &self.negative_ttl)
-            .field("capacity", &self.capacity)
-            .field("per_second", &self.per_second)
-            .field("deadline", &self.deadline)
             .finish_non_exhaustive()
     }
 }

@@ -6,7 +6,9 @@ use std::future::{Ready, ready};
 use std::hash::BuildHasher;
 use std::sync::LazyLock;
 
-use credfed_core::session::{OpenError, Revocation, RevokedError, Scratch, SealedSessions, TokenId};
+use credfed_core::session::{
+    OpenError, Revocation, RevokedError, Scratch, SealedSessions, SecretAccessKey, SessionClaimsRef, TokenId,
+};
 use credfed_sigv4_verify::{KeyKind, ResolvedKey};
 
 use super::principal::Session;
@@ -59,11 +61,7 @@ impl SealedSessionResolver {
     ) -> Result<Resolved<Session>, ResolveError> {
         let opened = self.sessions.open(request.access_key, token, request.now, scratch);
         let session = opened.map_err(not_opened)?;
-        let claims = session.claims();
-        self.revocation.check(&claims, &session.id()).map_err(revoked)?;
-        let key = temporary(session.secret_access_key().expose(), &session.id());
-        let resolved = Resolved::new(key, Session::new(claims.to_owned(), session.id()));
-        Ok(resolved.not_after(claims.expires()).restricted(claims.restricted()))
+        let_through(&self.revocation, session.claims(), session.id(), || session.secret_access_key())
     }
 }
 
@@ -76,6 +74,18 @@ impl ResolveKey for SealedSessionResolver {
     }
 }
 
+/// What is known of a session whose token was opened, unless it was revoked. Only then is its secret derived.
+pub(super) fn let_through(
+    revocation: &Revocation,
+    claims: SessionClaimsRef<'_>,
+    id: TokenId,
+    secret: impl FnOnce() -> SecretAccessKey,
+) -> Result<Resolved<Session>, ResolveError> {
+    revocation.check(&claims, &id).map_err(revoked)?;
+    let resolved = Resolved::new(temporary(secret().expose(), &id), Session::new(claims.to_owned(), id));
+    Ok(resolved.not_after(claims.expires()).restricted(claims.restricted()))
+}
+
 /// The key of a session, so that the verifier's cache of derived keys tells sessions apart by their whole ids.
 ///
 /// The cache compares access key id and scope, then the generation, then a keyed 64-bit tag of the secret. The access
@@ -83,7 +93,7 @@ impl ResolveKey for SealedSessionResolver {
 /// them. Both other parts depend on all 192 bits: the generation is a keyed hash of them, and the secret is
 /// HMAC-SHA256 over them. Both keys are drawn at random in each process, so that nobody can search for two sessions
 /// that agree in all three.
-pub(super) fn temporary(secret_access_key: &str, id: &TokenId) -> ResolvedKey {
+fn temporary(secret_access_key: &str, id: &TokenId) -> ResolvedKey {
     static GENERATIONS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     ResolvedKey::new(secret_access_key, KeyKind::Temporary, GENERATIONS.hash_one(id))
 }
@@ -96,7 +106,7 @@ pub(super) fn not_opened(error: OpenError) -> ResolveError {
     }
 }
 
-pub(super) fn revoked(error: RevokedError) -> ResolveError {
+fn revoked(error: RevokedError) -> ResolveError {
     tracing::info!(target: "credfed::session", %error, "not let through");
     match error {
         RevokedError::Revoked => ResolveError::Invalid,

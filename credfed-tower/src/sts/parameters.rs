@@ -135,6 +135,9 @@ fn is_form(headers: &HeaderMap) -> bool {
 
 /// Decodes strictly: an escape that is none, or bytes that are no UTF-8, are refused and never guessed at.
 fn decoded(text: &[u8]) -> Result<Cow<'_, str>, StsError> {
+    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        return std::str::from_utf8(text).map(Cow::Borrowed).map_err(|_| BAD_ESCAPE);
+    }
     let mut escapes = text.split(|&byte| byte == b'%');
     escapes.next();
     for escape in escapes {

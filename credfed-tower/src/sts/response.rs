@@ -51,8 +51,14 @@ impl Assumed {
 }
 
 pub(super) fn success(outcome: &Outcome, request_id: &str) -> Response<StsBody> {
-    // Long enough for most, so that secrets do not stay behind where it grew from.
-    let mut xml = Zeroizing::new(String::with_capacity(4 * 1024));
+    // Long enough for most, so that secrets do not stay behind where it grew from; no longer, since all of it is wiped.
+    let minted = match outcome {
+        Outcome::Assumed(assumed) => Some(&assumed.minted),
+        Outcome::SessionToken(minted) => Some(minted),
+        Outcome::CallerIdentity(_) => None,
+    };
+    let token = minted.and_then(|minted| minted.credentials.session_token()).map_or(0, |token| token.len());
+    let mut xml = Zeroizing::new(String::with_capacity(2 * 1024 + token));
     let action = match outcome {
         Outcome::Assumed(assumed) if assumed.web_identity.is_some() => "AssumeRoleWithWebIdentity",
         Outcome::Assumed(_) => "AssumeRole",

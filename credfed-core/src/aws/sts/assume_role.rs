@@ -3,6 +3,7 @@
 use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -15,13 +16,17 @@ use super::sign::sign_request;
 use super::web_identity::AssumeRoleWithWebIdentity;
 use crate::identity::IdentityBuilder;
 use crate::transport::retry::{Again, Failed, Pace};
-use crate::transport::{HttpTransport, RetryPolicy};
-use crate::{AwsCredentials, CachedProvider, Expiring, Identity, Provider, ProviderError, Rejection, Secret};
+use crate::transport::{HttpTransport, RetryPolicy, is_unsent};
+use crate::{
+    AwsCredentials, Cached, CachedProvider, Expiring, Identity, Provider, ProviderError, Rejection, Secret,
+};
 
 const ACTION: &str = "AssumeRole";
 
 /// How far off the local clock may be for a request to be signed by the server's.
 const MOST_SKEW: Duration = Duration::from_secs(15 * 60);
+
+const CODE_SENT: &str = "the mfa code was sent before and is good for one call: make the request anew, with the device's next code";
 
 /// One `AssumeRole` call: parameters that are within their limits.
 #[derive(Clone)]
@@ -221,8 +226,11 @@ impl AssumeRoleRequestBuilder {
         self
     }
 
-    /// The serial number or ARN of an MFA device (9 to 256 characters) and the code that it shows now (6 digits). A
-    /// code is good for one call.
+    /// The serial number or ARN of an MFA device (9 to 256 characters) and the code that it shows now (6 digits).
+    ///
+    /// A code is good for one call, so [`AssumeRole`] sends it once. Only an attempt that had no connection is made
+    /// again; after any other one, be it a success, the next call is an error that asks for a new request. Behind a
+    /// cache that means one credential, which is not renewed.
     pub fn mfa(mut self, device: impl Into<String>, code: impl Into<Secret>) -> Self {
         self.more.mfa = Some((device.into(), code.into()));
         self
@@ -260,7 +268,8 @@ impl fmt::Debug for AssumeRoleRequestBuilder {
 ///
 /// Each attempt is signed anew, with the base's current credential. If the service says that this one has expired or is
 /// not known, it is [invalidated](CachedProvider::invalidate) and the call made once more with the next one. If the
-/// service finds the local clock off by up to 15 min, the call is made once more with the server's.
+/// service finds the local clock off by up to 15 min, the call is made once more with the server's. Neither holds for a
+/// request with an MFA code, which is [sent once](AssumeRoleRequestBuilder::mfa).
 #[derive(Clone)]
 pub struct AssumeRole {
     request: AssumeRoleRequest,
@@ -269,6 +278,8 @@ pub struct AssumeRole {
     transport: HttpTransport,
     retry: RetryPolicy,
     identity: Identity,
+    /// Whether the MFA code may have arrived somewhere. Clones share it: it is one code.
+    code_sent: Arc<AtomicBool>,
 }
 
 impl AssumeRole {
@@ -290,7 +301,8 @@ impl AssumeRole {
         }
         let identity = Identity::of("sts-assume-role").part("base", base.identity().digest());
         let identity = request.identify(endpoint.identify(identity)).finish();
-        Ok(Self { request, endpoint, base, transport, retry: RetryPolicy::new(), identity })
+        let (retry, code_sent) = (RetryPolicy::new(), Arc::default());
+        Ok(Self { request, endpoint, base, transport, retry, identity, code_sent })
     }
 
     /// When a failed attempt is made again. Default: [`RetryPolicy::new`].
@@ -306,11 +318,30 @@ impl AssumeRole {
         let clocks = self.transport.clocks();
         let signed_at = skew.correct(clocks.now().wall());
         let request = self.request.request(&self.endpoint, &base, signed_at).map_err(never)?;
+        if self.request.more.mfa.is_none() {
+            return self.exchange(request, &base, skew).await;
+        }
+        if self.code_sent.swap(true, Ordering::Relaxed) {
+            return Err(never(ProviderError::misconfigured(CODE_SENT)));
+        }
+        self.exchange(request, &base, skew).await.map_err(|failed| {
+            let unsent = is_unsent(&failed.error);
+            self.code_sent.store(!unsent, Ordering::Relaxed);
+            if unsent { failed } else { never(failed.error) }
+        })
+    }
+
+    async fn exchange(
+        &self,
+        request: http::Request<Bytes>,
+        base: &Cached<AwsCredentials>,
+        skew: &mut Skew,
+    ) -> Result<Expiring<AwsCredentials>, Failed> {
         let response = self.transport.send(request).await?;
-        let now = clocks.now().wall();
-        self.request.read(&response, Some(&base), now).map_err(|mut failed| {
-            if let Some(why) = rejects_the_base(&failed.error, &base) {
-                self.base.invalidate(&base, why);
+        let now = self.transport.clocks().now().wall();
+        self.request.read(&response, Some(base), now).map_err(|mut failed| {
+            if let Some(why) = rejects_the_base(&failed.error, base) {
+                self.base.invalidate(base, why);
                 failed.again = Again::Once;
             } else if is_about_the_clock(&failed.error)
                 && response::server_date(response.headers()).is_some_and(|date| skew.learn(date, now))

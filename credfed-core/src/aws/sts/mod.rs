@@ -18,7 +18,8 @@
 //!    expiry in the past, or far beyond what was asked for, is a failed fetch.
 //! 5. Errors carry the service's code, its request id, and at most 200 printable characters.
 //! 6. Retries are those of [`RetryPolicy`](crate::transport::RetryPolicy), and: `ExpiredToken` once more with a fresh
-//!    assertion, `InvalidIdentityToken` and `IDPCommunicationError` once more after half a second to a second.
+//!    assertion, `InvalidIdentityToken` and `IDPCommunicationError` once more after half a second to a second. An MFA
+//!    code is sent once: only an attempt that had no connection is made again.
 //! 7. A role that is assumed with the credentials of another role gets an hour at most. More is refused here.
 //!
 //! What the HTTP client, TLS and the XML parser keep in their own buffers is not wiped by this crate: reqwest and

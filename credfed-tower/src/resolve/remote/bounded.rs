@@ -30,9 +30,14 @@ impl<V> Bounded<V> {
         self.entries.get(id).filter(|entry| now < entry.until).map(|entry| &entry.value)
     }
 
-    /// Whether there is a value, be it one that ran out.
-    pub(super) fn knows(&self, id: &Identity) -> bool {
-        self.entries.contains_key(id)
+    /// The value, be it one that ran out.
+    pub(super) fn known(&self, id: &Identity) -> Option<&V> {
+        self.entries.get(id).map(|entry| &entry.value)
+    }
+
+    /// The value, be it one that ran out, to note something on it.
+    pub(super) fn known_mut(&mut self, id: &Identity) -> Option<&mut V> {
+        self.entries.get_mut(id).map(|entry| &mut entry.value)
     }
 
     pub(super) fn insert(&mut self, id: Identity, value: V, until: Duration) {
@@ -99,8 +104,8 @@ mod tests {
         map.insert(id(1), 1, Duration::from_secs(10));
         assert_eq!(map.get(&id(1), Duration::from_nanos(9_999_999_999)), Some(&1));
         assert_eq!(map.get(&id(1), Duration::from_secs(10)), None);
-        assert!(map.knows(&id(1)));
+        assert_eq!(map.known(&id(1)), Some(&1));
         map.remove(&id(1));
-        assert!(!map.knows(&id(1)));
+        assert_eq!(map.known(&id(1)), None);
     }
 }

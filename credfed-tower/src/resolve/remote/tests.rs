@@ -88,7 +88,7 @@ fn keys(delay: Duration) -> (VirtualRuntime, Elsewhere, RemoteKeys<Elsewhere>) {
 }
 
 /// A key request as the layer makes it: out of a request that was parsed. Nothing of it is signed.
-fn ask(keys: &RemoteKeys<Elsewhere>, access_key: &str, token: Option<&str>) -> RemoteFuture<String> {
+fn ask<L: LookUpKey>(keys: &RemoteKeys<L>, access_key: &str, token: Option<&str>) -> RemoteFuture<L::Claims> {
     let credential = format!(
         "AWS4-HMAC-SHA256 Credential={access_key}/20261120/eu-west-1/s3/aws4_request, \
          SignedHeaders=host;x-amz-date, Signature={}",
@@ -319,4 +319,107 @@ fn a_refusal_is_remembered_for_five_to_thirty_seconds() {
         |ttl| RemoteKeys::builder(Elsewhere::new(&VirtualRuntime::new(noon()), SECOND)).negative_ttl(ttl);
     assert_eq!(builder(Duration::ZERO).negative_ttl, 5 * SECOND);
     assert_eq!(builder(3_600 * SECOND).negative_ttl, 30 * SECOND);
+}
+
+/// Claims that cannot always be copied.
+struct Touchy(Arc<AtomicBool>);
+
+impl Clone for Touchy {
+    fn clone(&self) -> Self {
+        assert!(!self.0.load(Ordering::SeqCst), "a fault of the claims");
+        Self(Arc::clone(&self.0))
+    }
+}
+
+#[test]
+fn claims_that_panic_when_they_are_copied_are_unavailable_and_do_no_harm_beyond() {
+    let runtime = VirtualRuntime::new(noon());
+    let faulty = Arc::new(AtomicBool::new(true));
+    let source = {
+        let (faulty, runtime) = (Arc::clone(&faulty), runtime.clone());
+        move |request: RemoteRequest| {
+            let (claims, moment) = (Touchy(Arc::clone(&faulty)), runtime.sleep(SECOND));
+            async move {
+                moment.await;
+                Ok(Resolved::new(ResolvedKey::new(request.access_key, KeyKind::Static, 1), claims))
+            }
+        }
+    };
+    let keys = RemoteKeys::builder(source).runtime(runtime.clone()).build();
+    let mut waiting = [ask(&keys, GOOD, None), ask(&keys, GOOD, None)];
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    waiting.iter_mut().for_each(|future| assert!(Pin::new(future).poll(&mut cx).is_pending()));
+    runtime.advance(SECOND);
+    for future in waiting {
+        assert_eq!(runtime.block_on(future).unwrap().err(), Some(ResolveError::Unavailable));
+    }
+    assert_eq!(runtime.block_on(ask(&keys, GOOD, None)).unwrap().err(), Some(ResolveError::Unavailable));
+    faulty.store(false, Ordering::SeqCst);
+    assert!(runtime.block_on(ask(&keys, GOOD, None)).unwrap().is_ok(), "it was found, and is held");
+}
+
+#[test]
+fn a_key_that_was_found_before_is_asked_for_ever_more_seldom_while_the_service_is_down() {
+    let (runtime, source, keys) = keys(Duration::ZERO);
+    assert_eq!(now(&runtime, &keys, GOOD).as_deref(), Ok(GOOD));
+    runtime.advance(60 * SECOND);
+    source.down.store(true, Ordering::SeqCst);
+    for _ in 0..6_000 {
+        assert_eq!(now(&runtime, &keys, GOOD), Err(ResolveError::Unavailable));
+        runtime.advance(SECOND / 100);
+    }
+    let calls = source.calls() - 1;
+    assert!((12..60).contains(&calls), "{calls} calls in a minute");
+    // Another key is another matter.
+    let other = "AKIAREMOTEKEY0000002";
+    assert_eq!(now(&runtime, &keys, other), Err(ResolveError::Unavailable));
+    source.down.store(false, Ordering::SeqCst);
+    assert_eq!(now(&runtime, &keys, other).as_deref(), Ok(other));
+    runtime.advance(5 * SECOND);
+    assert_eq!(now(&runtime, &keys, GOOD).as_deref(), Ok(GOOD), "never left alone for more than 5 s");
+    // A service that was back is asked soon again after the next failure.
+    runtime.advance(60 * SECOND);
+    source.down.store(true, Ordering::SeqCst);
+    assert_eq!(now(&runtime, &keys, GOOD), Err(ResolveError::Unavailable));
+    source.down.store(false, Ordering::SeqCst);
+    runtime.advance(SECOND / 10);
+    assert_eq!(now(&runtime, &keys, GOOD).as_deref(), Ok(GOOD));
+}
+
+#[test]
+fn whoever_leaves_last_takes_the_look_up_along() {
+    let (runtime, source, keys) = keys(SECOND);
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    let mut waiting: Vec<_> = (0..20).map(|n| ask(&keys, &format!("AKIAREMOTEKEY{n:07}"), None)).collect();
+    waiting.iter_mut().for_each(|future| assert!(Pin::new(future).poll(&mut cx).is_pending()));
+    let second = ask(&keys, "AKIAREMOTEKEY0000000", None);
+    // One that was not even looked at.
+    runtime.advance(SECOND / 10);
+    drop(waiting);
+    assert_eq!(keys.inner.lock().flights.len(), 1, "somebody is left for the first of them");
+    drop(second);
+    assert_eq!(keys.inner.lock().flights.len(), 0);
+    drop(ask(&keys, GOOD, None));
+    assert_eq!(keys.inner.lock().flights.len(), 0);
+    assert_eq!(source.calls(), 20);
+}
+
+#[test]
+fn refusals_of_one_moment_are_not_forgotten_in_one_moment() {
+    let (runtime, source, keys) = keys(Duration::ZERO);
+    let ask_all = || {
+        let before = source.calls();
+        for n in 0..15 {
+            assert_eq!(now(&runtime, &keys, &format!("AKIANOBODY{n:010}")), Err(ResolveError::Unknown));
+        }
+        source.calls() - before
+    };
+    assert_eq!(ask_all(), 15);
+    runtime.advance(SECOND * 75 / 10 - Duration::from_millis(1));
+    assert_eq!(ask_all(), 0, "none is forgotten before three quarters of its time");
+    runtime.advance(SECOND * 5 / 4);
+    let some = ask_all();
+    assert!((1..15).contains(&some), "{some} were forgotten half-way through the last quarter");
+    runtime.advance(SECOND * 5 / 4 + Duration::from_millis(1));
+    assert_eq!(ask_all(), 15 - some);
 }
