@@ -22,6 +22,10 @@ fn hit(c: &mut Criterion) {
     group.bench_function("with", |b| {
         b.iter(|| black_box(&provider).with(|keys| black_box(keys.access_key_id().len())));
     });
+    let mut reader = provider.reader();
+    group.bench_function("reader", |b| {
+        b.iter(|| black_box(&mut reader).read().map(|keys| black_box(keys.access_key_id().len())));
+    });
     group.bench_function("try_get", |b| b.iter(|| black_box(&provider).try_get()));
     group.bench_function("get", |b| {
         b.iter(|| {

@@ -21,7 +21,10 @@ fn a_hit_allocates_nothing() {
     });
     let provider = CachedProvider::new(source);
     futures::executor::block_on(provider.get()).unwrap();
-    let round = |provider: &CachedProvider<AwsCredentials>| {
+    let mut reader = provider.reader();
+    let mut round = |provider: &CachedProvider<AwsCredentials>| {
+        assert_eq!(reader.read().map(AwsCredentials::access_key_id), Some("AKID"));
+        assert_eq!(reader.derive(|keys| keys.access_key_id().len()), Some(&4));
         assert_eq!(provider.with(|keys| keys.access_key_id().len()), Some(4));
         assert_eq!(black_box(provider.try_get()).unwrap().access_key_id(), "AKID");
         let mut get = provider.get();

@@ -35,6 +35,7 @@ pub struct Builder<C> {
     pub(super) load_deadline: Duration,
     pub(super) refresh_cooldown: Duration,
     pub(super) serve_expired: Duration,
+    pub(super) isolated_loads: usize,
 }
 
 impl<C: Send + Sync + 'static> Builder<C> {
@@ -49,6 +50,7 @@ impl<C: Send + Sync + 'static> Builder<C> {
             load_deadline: LOAD_DEADLINE,
             refresh_cooldown: Duration::from_secs(5),
             serve_expired: Duration::ZERO,
+            isolated_loads: 16,
         }
     }
 
@@ -95,6 +97,14 @@ impl<C: Send + Sync + 'static> Builder<C> {
     /// [`is_stale`](super::Cached::is_stale); for sources that may extend what they gave. Default: not at all.
     pub fn serve_expired(mut self, at_most: Duration) -> Self {
         self.serve_expired = at_most;
+        self
+    }
+
+    /// How many callers may be loading a credential at once where each makes a load of its own
+    /// ([`Mode::Isolated`]) and there is none to serve; those beyond get an error of kind
+    /// [`Throttled`](crate::ErrorKind::Throttled). Default: 16, at least 1.
+    pub fn isolated_loads(mut self, at_most: usize) -> Self {
+        self.isolated_loads = at_most.max(1);
         self
     }
 

@@ -77,9 +77,11 @@ mod engine;
 mod flight;
 mod gate;
 mod get;
+mod isolated;
 mod landing;
 mod modes;
 mod observer;
+mod reader;
 mod shared;
 mod slot;
 mod status;
@@ -95,6 +97,7 @@ pub(crate) use builder::LOAD_DEADLINE;
 pub use get::{Get, Refreshed};
 pub use modes::Mode;
 pub use observer::Observer;
+pub use reader::Reader;
 pub use slot::Cached;
 pub use status::{State, Status};
 pub use windows::Windows;
@@ -147,6 +150,11 @@ impl<C: Send + Sync + 'static> CachedProvider<C> {
     #[inline]
     pub fn get(&self) -> Get<C> {
         Get::new(Arc::clone(&self.core))
+    }
+
+    /// A handle that remembers what it saw last, for a thread or task that reads again and again.
+    pub fn reader(&self) -> Reader<C> {
+        Reader::new(Arc::clone(&self.core))
     }
 
     /// Asks the source for a newer credential than `seen`, and keeps serving `seen` meanwhile.

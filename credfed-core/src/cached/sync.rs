@@ -5,6 +5,7 @@ pub(super) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 pub(super) use arc_swap::ArcSwapOption as Snapshot;
+pub(super) use arc_swap::Cache as View;
 
 /// A mutex that a panic elsewhere does not close: what it guards is consistent between any two statements.
 pub(super) struct Lock<T>(Mutex<T>);
