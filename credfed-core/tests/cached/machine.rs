@@ -255,7 +255,7 @@ pub(crate) struct Machine {
     waiters: Vec<Waiter>,
     seen: Vec<Cached<AwsCredentials>>,
     rejected: HashSet<u64>,
-    /// Failures of this step.
+    /// Failures since those who wait were polled.
     faults: Vec<Fault>,
 }
 
@@ -298,7 +298,6 @@ impl Machine {
     }
 
     pub(crate) fn step(&mut self, Step { op, lazy }: Step) {
-        self.faults.clear();
         let calls = self.calls();
         // Whoever does not wait begins nothing but where a task can be spawned.
         let spawns = self.mode == Mode::Spawned;
@@ -474,6 +473,7 @@ impl Machine {
         }
         self.check_waiters();
         self.check_status();
+        self.faults.clear();
     }
 
     fn resumes(&mut self, mut waiter: Waiter) {
@@ -574,7 +574,7 @@ impl Machine {
     /// Time goes by, and the source recovers.
     pub(crate) fn finish(mut self) {
         self.act(Op::Advance(0));
-        for _ in 0..20 {
+        for _ in 0..80 {
             self.act(Op::Advance(1_000));
         }
         assert!(self.waiters.is_empty(), "somebody waits for good");

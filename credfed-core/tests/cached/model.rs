@@ -150,7 +150,8 @@ impl Model {
         if phase == Phase::Fresh || self.under_way(now).count() >= places || now.mono < least {
             return Due::No;
         }
-        let orphaned = phase != Phase::Expired && now.mono < self.orphaned_until;
+        // A wall clock that was set back may have brought it to life again, with the source left alone meanwhile.
+        let orphaned = phase != Phase::Expired && now.mono < self.orphaned_until.max(self.cold.1);
         if now.mono < most || phase == Phase::Either || orphaned { Due::Perhaps } else { Due::Yes }
     }
 
