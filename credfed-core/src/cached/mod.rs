@@ -80,6 +80,7 @@ mod get;
 mod landing;
 mod modes;
 mod observer;
+mod pool;
 mod shared;
 mod slot;
 mod status;
@@ -89,12 +90,13 @@ mod windows;
 use std::fmt;
 use std::sync::Arc;
 
-pub use builder::Builder;
 #[cfg(feature = "aws")]
 pub(crate) use builder::LOAD_DEADLINE;
+pub use builder::{Builder, Settings};
 pub use get::{Get, Refreshed};
 pub use modes::Mode;
 pub use observer::Observer;
+pub use pool::{PoolBuilder, PoolError, PoolStatus, ProviderPool};
 pub use slot::Cached;
 pub use status::{State, Status};
 pub use windows::Windows;
