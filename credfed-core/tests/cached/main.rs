@@ -6,6 +6,7 @@ mod failures;
 mod flights;
 mod invalidation;
 mod observed;
+mod pool;
 mod real;
 mod rules;
 mod support;

@@ -87,11 +87,12 @@ impl<C: Send + Sync + 'static> ProviderPool<C> {
         identity: Identity,
         make: impl FnOnce() -> Result<P, ProviderError>,
     ) -> Result<CachedProvider<C>, ProviderError> {
-        if let Some(provider) = self.get(&identity) {
+        let refused = |error| refused(&identity, error);
+        if let Some(provider) =
+            self.look_up(|table, now| table.get_or_admit(&identity, now)).map_err(refused)?
+        {
             return Ok(provider);
         }
-        let refused = |error| refused(&identity, error);
-        self.admits().map_err(refused)?;
         let builder = Builder::new(make()?).settings(self.inner.settings.clone());
         if builder.identity != identity {
             return Err(refused(PoolError::OtherIdentity));
@@ -101,13 +102,7 @@ impl<C: Send + Sync + 'static> ProviderPool<C> {
 
     /// The provider of an identity, if there is one. Counts as use.
     pub fn get(&self, identity: &Identity) -> Option<CachedProvider<C>> {
-        let now = self.inner.now();
-        let mut table = self.inner.table.lock();
-        let provider = table.get(identity, now);
-        let (idle, _) = table.take_idle(now, SWEEP);
-        drop(table);
-        self.inner.let_go(idle);
-        provider
+        self.look_up(|table, now| table.get(identity, now))
     }
 
     /// Lets go of the provider of an identity, be it in use or not: for one that is to be forgotten, such as that of
@@ -140,9 +135,15 @@ impl<C: Send + Sync + 'static> ProviderPool<C> {
         self.inner.table.lock().status()
     }
 
-    fn admits(&self) -> Result<(), PoolError> {
+    /// One look at the table, with a little of the work that nobody else does.
+    fn look_up<T>(&self, look: impl FnOnce(&mut Table<C>, Now) -> T) -> T {
         let now = self.inner.now();
-        self.inner.table.lock().admits(now)
+        let mut table = self.inner.table.lock();
+        let answer = look(&mut table, now);
+        let (idle, _) = table.take_idle(now, SWEEP);
+        drop(table);
+        self.inner.let_go(idle);
+        answer
     }
 
     fn insert(&self, new: &CachedProvider<C>) -> Result<CachedProvider<C>, PoolError> {

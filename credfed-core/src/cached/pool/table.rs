@@ -85,9 +85,16 @@ impl<C> Table<C> {
         self.slots[at as usize].provider.clone()
     }
 
-    /// Whether another identity would be let in now.
-    pub(super) fn admits(&mut self, now: Now) -> Result<(), PoolError> {
-        self.admission.wait(now.mono).map_or(Ok(()), |wait| Err(self.too_many_new(wait)))
+    /// `None` if it is not there, but would be let in now.
+    pub(super) fn get_or_admit(
+        &mut self,
+        identity: &Identity,
+        now: Now,
+    ) -> Result<Option<CachedProvider<C>>, PoolError> {
+        match (self.get(identity, now), self.admission.wait(now.mono)) {
+            (None, Some(wait)) => Err(self.too_many_new(wait)),
+            (found, _) => Ok(found),
+        }
     }
 
     /// Puts it in, unless there is one of its identity.
