@@ -34,6 +34,8 @@
 //!    goes, the load fails like any other, and all who wait share the error.
 //! 9. **The hit path** takes no lock, awaits nothing and allocates nothing.
 //!
+//! One cache is for one [`Identity`]. For one per tenant, a bounded number of them, see [`ProviderPool`].
+//!
 //! ```
 //! use std::time::{Duration, SystemTime};
 //! use credfed_core::cached::State;

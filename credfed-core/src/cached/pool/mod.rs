@@ -1,4 +1,10 @@
 //! A bounded number of cached providers, one per identity.
+//!
+//! A hash map and two chains through one vector of slots, under one short lock: about 150 lines without unsafe code.
+//! Of the well-kept crates, `lru` and `hashlink` order by use but know nothing of entries that must stay, so the walk
+//! over those, the newcomers' chain and the idle time would be ours all the same (and `lru` had two soundness
+//! advisories in 2026); `quick_cache` can pin entries but knows no idle time, and neither its order of eviction nor
+//! `moka`'s, which pins nothing and is bounded only in the long run, can put those first that never loaded anything.
 
 mod admission;
 mod builder;
@@ -23,7 +29,78 @@ const SWEEP: usize = 2;
 /// How many of them one hold of the lock does, where all of them go.
 const BATCH: usize = 64;
 
-/// A bounded number of cached providers, one per [`Identity`]. Cheap to clone; all clones are one pool.
+/// A bounded number of cached providers, one per [`Identity`]: for a service that acts for many tenants. Cheap to
+/// clone; all clones are one pool.
+///
+/// ```
+/// use std::time::Duration;
+/// use credfed_core::cached::Settings;
+/// use credfed_core::{Expiring, Identity, ProviderError, ProviderPool, Secret, provider_fn};
+///
+/// // Once, for the whole service.
+/// let pool: ProviderPool<Secret> = ProviderPool::builder()
+///     .capacity(10_000)
+///     .settings(Settings::new().load_deadline(Duration::from_secs(5)))
+///     .build();
+///
+/// // Per request, once it is known whose it is. The identity holds all that shapes the credential, and nothing else
+/// // that comes with the request.
+/// async fn token_of(pool: &ProviderPool<Secret>, tenant: &str) -> Result<usize, ProviderError> {
+///     let identity = Identity::of("vault").part("tenant", tenant).finish();
+///     let provider = pool.get_or_insert_with(identity, || {
+///         let tenant = tenant.to_owned();
+///         provider_fn(identity, move || {
+///             let token = Secret::new(format!("token of {tenant}"));
+///             async move { Ok(Expiring::after(token, Duration::from_secs(3600))) }
+///         })
+///     })?;
+///     Ok(provider.get().await?.expose().len())
+/// }
+///
+/// # futures::executor::block_on(async {
+/// assert_eq!(token_of(&pool, "blue").await?, 13);
+/// assert_eq!(token_of(&pool, "crimson").await?, 16);
+/// assert_eq!(token_of(&pool, "blue").await?, 13);
+/// assert_eq!(pool.status().entries, 2);
+/// # Ok::<_, ProviderError>(())
+/// # }).unwrap();
+/// ```
+///
+/// # Rules
+///
+/// 1. **One cache per identity.** All who ask for one identity while it is there share its cache; two identities that
+///    differ in one input never do. A source that names another identity than it was asked for is refused.
+/// 2. **Bounded.** There are never more than the [capacity](PoolBuilder::capacity). When a new one needs room, the
+///    least recently used one goes: first of those that have never loaded anything, then of the others. Asking the pool
+///    is use, and so is a handle (a [`CachedProvider`], or a call that waits) for as long as it is held.
+/// 3. **Nothing goes that is in use**: no provider to which somebody else holds a handle, and none with a load under
+///    way. Where none can go, a new identity is [refused](PoolError::Full) at once; nobody waits for room. A
+///    credential that was handed out ([`Cached`](super::Cached)) stays readable, but keeps no place.
+/// 4. **New identities are limited** in [number per time](PoolBuilder::admission), so that whoever invents them causes a
+///    bounded number of loads. Those that have never loaded anything do not push out those that have, beyond a
+///    quarter of the capacity, and even that only while their loads are under way or their handles are held. What is
+///    there is served whatever comes.
+/// 5. **What is idle goes** after [a while](PoolBuilder::idle_after), on a later call to the pool; nothing runs when
+///    idle. A service that may fall silent calls [`evict_idle`](Self::evict_idle).
+/// 6. **What goes is wiped at once**, unless somebody still holds it.
+/// 7. **A look-up** that finds what it seeks takes one short lock and allocates nothing. To save even that, keep the
+///    provider: but a handle that is held for good keeps its place for good.
+///
+/// # What to set, and what to watch
+///
+/// | in [`status`](Self::status) | means | do |
+/// |---|---|---|
+/// | `evicted` keeps growing | more identities are busy than fit: each one that comes back costs a load | raise the capacity |
+/// | `refused_full` grows | handles are held by more identities than fit, or the source is slow to answer | look for handles that are never dropped; raise the capacity |
+/// | `refused_new` grows | more new identities came than the limit lets in: a flood, or growth | look at who asks; raise the limit if they are yours |
+/// | `newcomers` near `entries` | hardly any identity gets a credential | look at the errors of the loads ([`Observer`](super::Observer)) |
+///
+/// Alert on `refused_full` and `refused_new`: each is a request that was not served, with an error that is
+/// [`Throttled`](crate::ErrorKind::Throttled), so answer it with 503. The limit is one for all: it cannot tell whose
+/// new identities these are. So ask the pool only for a tenant that has proven who it is; leave out of the identity what
+/// an outsider may choose freely, since whoever can get a credential for any number of identities can in time push
+/// out what is used less often; and where tenants make identities of their own (session names, policies), limit
+/// those per tenant before the pool.
 pub struct ProviderPool<C> {
     inner: Arc<Inner<C>>,
 }
