@@ -288,3 +288,48 @@ impl Order {
         (self.last != NONE).then_some(self.last)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StaticProvider;
+
+    const NOW: Now = Now { mono: 1, wall: 1 };
+
+    fn table(capacity: usize) -> Table<u32> {
+        Table::new(capacity, u64::MAX, Admission::new(1, Duration::ZERO))
+    }
+
+    fn chain(table: &Table<u32>, is_proven: bool) -> Vec<u32> {
+        let mut chain = Vec::new();
+        let mut at = table.order(is_proven).first;
+        while at != NONE {
+            assert_eq!(table.slots[at as usize].before, chain.last().copied().unwrap_or(NONE));
+            chain.push(at);
+            at = table.slots[at as usize].next;
+        }
+        assert_eq!(table.order(is_proven).last(), chain.last().copied());
+        assert_eq!(table.order(is_proven).len, chain.len());
+        chain
+    }
+
+    #[test]
+    fn slots_that_were_left_are_used_again() {
+        let mut table = table(4);
+        for round in 0..100 {
+            let new = CachedProvider::new(StaticProvider::new(round));
+            let inserted = table.insert(&new, NOW).ok().map(|inserted| inserted.provider.identity());
+            assert_eq!(inserted, Some(new.identity()));
+            if round % 3 == 0 {
+                drop(table.remove(&new.identity()));
+            }
+            if round % 2 == 0 {
+                futures::executor::block_on(new.get()).unwrap();
+                drop(table.get(&new.identity(), NOW));
+            }
+            assert!(table.slots.len() <= 4 && table.index.len() <= 4);
+            assert_eq!(chain(&table, false).len() + chain(&table, true).len(), table.index.len());
+        }
+        assert_eq!(table.index.len(), 4);
+    }
+}
