@@ -38,6 +38,8 @@
 //!    if that one goes, the load fails like any other, and all who wait share the error.
 //! 9. **The hit path** takes no lock, awaits nothing and allocates nothing.
 //!
+//! One cache is for one [`Identity`]. For one per tenant, a bounded number of them, see [`ProviderPool`].
+//!
 //! ```
 //! use std::time::{Duration, SystemTime};
 //! use credfed_core::cached::State;
@@ -172,6 +174,7 @@ mod isolated;
 mod landing;
 mod modes;
 mod observer;
+mod pool;
 mod reader;
 mod shared;
 mod slot;
@@ -182,12 +185,13 @@ mod windows;
 use std::fmt;
 use std::sync::Arc;
 
-pub use builder::Builder;
 #[cfg(feature = "aws")]
 pub(crate) use builder::LOAD_DEADLINE;
+pub use builder::{Builder, Settings};
 pub use get::{Get, Refreshed};
 pub use modes::Mode;
 pub use observer::Observer;
+pub use pool::{PoolBuilder, PoolError, PoolStatus, ProviderPool};
 pub use reader::Reader;
 pub use slot::Cached;
 pub use status::{State, Status};

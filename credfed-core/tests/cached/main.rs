@@ -7,6 +7,7 @@ mod flights;
 mod invalidation;
 mod isolated;
 mod observed;
+mod pool;
 mod reader;
 mod real;
 mod rules;
