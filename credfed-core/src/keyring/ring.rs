@@ -3,14 +3,13 @@
 use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
-use std::io;
 use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
 use super::document;
 use super::key::{KeyId, MASTER, MasterKey, time};
-use crate::Secret;
+use crate::{FileError, Secret};
 
 /// A set of master keys; see [the module](super). It never changes: rotating makes another one.
 pub struct KeyRing {
@@ -202,7 +201,7 @@ impl fmt::Debug for KeyRing {
 #[non_exhaustive]
 pub enum KeyRingError {
     /// The file cannot be read or written.
-    File(io::ErrorKind),
+    File(FileError),
     /// More than 64 KiB of text.
     TooLong,
     /// The text is not the JSON of a ring: broken, a field too many, a field missing, or of another type.
@@ -257,9 +256,7 @@ impl fmt::Display for KeyRingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const DRAW: &str = "draw 32 bytes at random (keyring new makes a ring, keyring rotate adds a key)";
         match self {
-            Self::File(kind) => {
-                write!(f, "the key ring's file cannot be used ({kind}): check its path and its permissions")
-            }
+            Self::File(error) => write!(f, "the key ring's file cannot be used: {error}"),
             Self::TooLong => {
                 f.write_str("the key ring is longer than 64 KiB: give the path of the right file")
             }
@@ -301,6 +298,15 @@ impl fmt::Display for KeyRingError {
 }
 
 impl Error for KeyRingError {}
+
+impl From<FileError> for KeyRingError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::TooLong => Self::TooLong,
+            error => Self::File(error),
+        }
+    }
+}
 
 fn draw(created: u64, activates: u64) -> Result<MasterKey, KeyRingError> {
     let mut master = Zeroizing::new([0; MASTER]);
