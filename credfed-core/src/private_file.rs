@@ -9,11 +9,16 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 pub(crate) use self::claim::Claim;
+use crate::runtime::Runtime;
 use crate::{Secret, regular_file};
+
+/// The least time between two looks at a file.
+const SHORTEST_WATCH: Duration = Duration::from_secs(1);
 
 /// Why a file of keys cannot be read or written, and what to do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +106,14 @@ pub(crate) fn write(path: &Path, text: &Secret) -> Result<(), FileError> {
 /// Makes a file, and leaves alone what is there already. See [`Claim::put_new`].
 pub(crate) fn create(path: &Path, text: &Secret) -> Result<(), FileError> {
     Claim::of(path)?.put_new(text)
+}
+
+/// Reads a file again, `every` so often; see [`SHORTEST_WATCH`].
+pub(crate) async fn watch(runtime: &dyn Runtime, every: Duration, mut reload: impl FnMut()) {
+    loop {
+        runtime.sleep(every.max(SHORTEST_WATCH)).await;
+        reload();
+    }
 }
 
 fn warn_if_others_may_read(path: &Path, file: &File) {

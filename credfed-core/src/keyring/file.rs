@@ -72,32 +72,22 @@ impl KeyRingFile {
         Ok(new)
     }
 
-    /// Reads the ring anew and puts it in the place of the one in use; that one stays if the file is no good.
+    /// Reads the ring anew and puts it in the place of the one in use; that one stays if the file is no good. Waits
+    /// for a reload that is under way, so that the ring in use is the last one that was read.
     ///
     /// # Errors
     /// Those of [`read`](Self::read).
     pub fn reload(&self, ring: &SharedKeyRing) -> Result<(), KeyRingError> {
-        match self.read() {
-            Ok(new) => {
-                ring.replace(new);
-                Ok(())
-            }
-            Err(error) => {
-                ring.refused(&error);
-                Err(error)
-            }
-        }
+        ring.replace_by(|| self.read())
     }
 
     /// Reloads `every` so often until it is dropped; failures show in the log and in
-    /// [`SharedKeyRing::status`]. Let `every` be well below the time between adding a key and its activation.
+    /// [`SharedKeyRing::status`]. Let `every` be well below the time between adding a key and its activation; less
+    /// than a second is taken for a second.
     ///
     /// The read itself blocks for as long as the file system takes for a small file.
     pub async fn watch(self, ring: SharedKeyRing, runtime: Arc<dyn Runtime>, every: Duration) {
-        loop {
-            runtime.sleep(every).await;
-            // Told of by the ring itself.
-            let _ = self.reload(&ring);
-        }
+        // Told of by the ring itself.
+        private_file::watch(&*runtime, every, || drop(self.reload(&ring))).await;
     }
 }

@@ -75,29 +75,22 @@ impl IssuerStateFile {
         Ok(state)
     }
 
-    /// Reads the state every so often and hands what is new to the issuer, until it is dropped. The issuer keeps its
-    /// keys where the file is no good, and the log says so, once for each text. Let `every` be well below the time
-    /// that a new key is published before it signs.
+    /// Reads the state anew and hands it to the issuer, which keeps its keys where the file is no good. Waits for a
+    /// reload that is under way, so that the state in use is the last one that was read.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read) and of [`Issuer::reload`].
+    pub fn reload(&self, issuer: &Issuer) -> Result<(), ProviderError> {
+        issuer.reload_by(|| self.text())
+    }
+
+    /// Reloads `every` so often until it is dropped; failures show in the log. Let `every` be well below the time that
+    /// a new key is published before it signs; less than a second is taken for a second.
     ///
     /// The read itself blocks for as long as the file system takes for a small file.
     pub async fn watch(self, issuer: Issuer, runtime: Arc<dyn Runtime>, every: Duration) {
-        // `None` once it could not be read, which is said once.
-        let mut seen = Some(Secret::new(""));
-        loop {
-            runtime.sleep(every).await;
-            match self.text() {
-                Ok(text) if seen.as_ref() == Some(&text) => {}
-                Ok(text) => {
-                    // What is wrong with it, the issuer tells the log.
-                    let _ = issuer.reload(text.expose());
-                    seen = Some(text);
-                }
-                Err(error) if seen.take().is_some() => {
-                    tracing::error!(issuer = issuer.url(), %error, "the issuer's keys stay as they are");
-                }
-                Err(_) => {}
-            }
-        }
+        // Told of by the issuer itself.
+        private_file::watch(&*runtime, every, || drop(self.reload(&issuer))).await;
     }
 
     fn text(&self) -> Result<Secret, ProviderError> {
@@ -155,6 +148,26 @@ mod tests {
         time.advance(EVERY);
         assert_eq!(published(), 2);
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_was_read_earlier_does_not_come_into_use_later() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_176_000);
+        let state = || IssuerState::new(LocalSigner::generate(Algorithm::Es256).unwrap(), now);
+        let time = VirtualRuntime::new(now);
+        let issuer = Issuer::builder("https://id.example.com").state(state()).runtime(time).build().unwrap();
+        let [earlier, later] = [state(), state()];
+        let kid = later.keys().next().unwrap().0.kid().to_owned();
+        std::thread::scope(|scope| {
+            let slow = issuer.reload_by(|| {
+                // Another one, which reads what the file holds after this, has to wait.
+                assert!(issuer.is_being_replaced());
+                scope.spawn(|| issuer.reload_by(|| later.to_text()));
+                earlier.to_text()
+            });
+            assert!(slow.is_ok());
+        });
+        assert!(String::from_utf8_lossy(&issuer.jwks(now)).contains(&kid));
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! A ring in a file, watched.
 
 use std::fs;
+use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use credfed_core::keyring::{KeyRing, KeyRingError, KeyRingFile, SharedKeyRing};
-use credfed_core::runtime::Runtime;
+use credfed_core::runtime::{Now, Runtime, Sleep};
 use credfed_core::{FileError, VirtualRuntime};
 
 use crate::support::{HOUR, noon};
@@ -159,4 +162,30 @@ fn a_change_that_fails_leaves_the_ring_as_it_was() {
     assert_eq!(file.update(rotate).unwrap_err(), KeyRingError::TooSoon);
     assert_eq!(file.read().unwrap().to_text(), ring.to_text());
     assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
+}
+
+#[test]
+fn a_file_is_watched_once_a_second_at_most() {
+    #[derive(Debug, Default)]
+    struct Sleeps(Mutex<Vec<Duration>>);
+    impl Runtime for Sleeps {
+        fn now(&self) -> Now {
+            Now::new(Duration::ZERO, noon())
+        }
+
+        fn sleep(&self, duration: Duration) -> Sleep {
+            self.0.lock().unwrap().push(duration);
+            Box::pin(std::future::pending())
+        }
+    }
+
+    let runtime = Arc::new(Sleeps::default());
+    let second = Duration::from_secs(1);
+    for every in [Duration::ZERO, Duration::from_nanos(1), second, 2 * second] {
+        let file = KeyRingFile::new("/nowhere/ring.json");
+        let ring = SharedKeyRing::new(KeyRing::generate(noon()).unwrap());
+        let watch = pin!(file.watch(ring, runtime.clone(), every));
+        assert!(watch.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    assert_eq!(*runtime.0.lock().unwrap(), [second, second, second, 2 * second]);
 }
