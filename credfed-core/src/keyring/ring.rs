@@ -238,7 +238,7 @@ pub enum KeyRingError {
     Duplicate(KeyId),
     /// Two keys become current in the same second.
     SameActivation(KeyId, KeyId),
-    /// A time after the year 9999.
+    /// A time after the year 9999, or an activation before the key was made.
     Times(KeyId),
     /// There is no key of that name.
     UnknownKey(KeyId),
@@ -283,7 +283,10 @@ impl fmt::Display for KeyRingError {
             Self::SameActivation(a, b) => {
                 write!(f, "keys {a} and {b} become current in the same second: move one of them")
             }
-            Self::Times(id) => write!(f, "key {id} has a time after the year 9999; times are in seconds"),
+            Self::Times(id) => write!(
+                f,
+                "key {id} has a time after the year 9999, or becomes current before it was made; times are in seconds"
+            ),
             Self::UnknownKey(id) => write!(f, "there is no key {id} in the key ring"),
             Self::CurrentKey(id) => {
                 write!(f, "key {id} is the current one: rotate first, at once if it leaked")
