@@ -13,8 +13,8 @@
 //! ```
 //!
 //! # States
-//! They follow from the activation times (seconds since 1970) and the time now; nothing in the file has to change
-//! when a key takes over.
+//! They follow from the activation times (seconds since 1970, at the creation or later) and the time now; nothing in
+//! the file has to change when a key takes over.
 //!
 //! | state | what it does | which it is |
 //! |---|---|---|

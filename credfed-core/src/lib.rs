@@ -55,6 +55,7 @@ mod identity;
 #[cfg(any(feature = "oidc", feature = "session"))]
 mod private_file;
 mod provider;
+mod regular_file;
 mod secret;
 mod token_file;
 
@@ -63,6 +64,8 @@ pub use credentials::{AwsCredentials, Azure, BearerToken, Google};
 pub use error::{ErrorKind, ProviderError};
 pub use expiring::Expiring;
 pub use identity::{Identity, IdentityBuilder};
+#[cfg(any(feature = "oidc", feature = "session"))]
+pub use private_file::FileError;
 pub use provider::{Provider, ProviderFn, StaticProvider, provider_fn};
 pub use runtime::{Clock, SystemClock};
 #[cfg(any(test, feature = "test-util"))]
