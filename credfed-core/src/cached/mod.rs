@@ -81,6 +81,9 @@ mod landing;
 mod modes;
 mod observer;
 mod shared;
+#[cfg(all(test, credfed_shuttle))]
+#[path = "../../tests/shuttle/mod.rs"]
+mod shuttle_tests;
 mod slot;
 mod status;
 mod sync;
