@@ -22,6 +22,7 @@
 //! | for | see |
 //! |---|---|
 //! | the rules of the cache | [`cached`] |
+//! | one cache per tenant, a bounded number of them | [`ProviderPool`] |
 //! | a source of your own | [`Provider`], [`provider_fn`], [`Identity`] |
 //! | keys from the environment | [`aws::EnvProvider`] |
 //! | a token that somebody else rotates in a file | [`TokenFile`] |
@@ -57,7 +58,7 @@ mod provider;
 mod secret;
 mod token_file;
 
-pub use cached::{Cached, CachedProvider, Get, Rejection};
+pub use cached::{Cached, CachedProvider, Get, ProviderPool, Rejection};
 pub use credentials::{AwsCredentials, Azure, BearerToken, Google};
 pub use error::{ErrorKind, ProviderError};
 pub use expiring::Expiring;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cached::builder::Builder;
-use crate::cached::flight::{Flight, Landing, too_late};
+use crate::cached::flight::{Flight, Landing, Load, too_late};
 use crate::cached::gate::{Gate, later};
 use crate::cached::slot::{Cached, Entry, Phase};
 use crate::cached::status::{State, Status};
@@ -15,7 +15,7 @@ use crate::runtime::{Now, Runtime, Sleep, nanos};
 use crate::{Identity, ProviderError};
 
 /// A caller for whom there is something else to serve waits until the load is this old, in nanoseconds.
-const PATIENCE: u64 = 2_000_000_000;
+pub(super) const PATIENCE: u64 = 2_000_000_000;
 
 /// A load that is older than its deadline by this much has no timer left that would end it, in nanoseconds.
 pub(super) const MARGIN: u64 = 1_000_000_000;
@@ -33,6 +33,7 @@ pub(super) struct Core<C> {
     pub(super) load_deadline: Duration,
     refresh_cooldown: Duration,
     serve_expired: Duration,
+    pub(super) isolated_loads: usize,
 }
 
 /// What becomes of a wait that reached its limit.
@@ -48,7 +49,7 @@ pub(super) enum Verdict<C> {
     Nudge(Cached<C>, Flight<C>),
     /// Wait for the load, but no longer than the limit.
     Wait {
-        flight: Flight<C>,
+        load: Load<C>,
         limit: Duration,
     },
     Fail(ProviderError),
@@ -56,20 +57,22 @@ pub(super) enum Verdict<C> {
 
 impl<C: Send + Sync + 'static> Core<C> {
     pub(super) fn new(builder: Builder<C>) -> Self {
-        let digest = builder.identity.digest();
+        let Builder { source, identity, settings } = builder;
+        let digest = identity.digest();
         let salt = digest.iter().take(8).fold(0_u64, |salt, &byte| (salt << 8) | u64::from(byte));
         Self {
             snapshot: Snapshot::empty(),
-            gate: Lock::new(Gate::new(builder.runtime.seed() ^ salt)),
-            source: builder.source,
-            identity: builder.identity,
-            runtime: builder.runtime,
-            observer: builder.observer,
-            windows: builder.windows,
-            mode: builder.mode,
-            load_deadline: builder.load_deadline,
-            refresh_cooldown: builder.refresh_cooldown,
-            serve_expired: builder.serve_expired,
+            gate: Lock::new(Gate::new(settings.runtime.seed() ^ salt)),
+            source,
+            identity,
+            runtime: settings.runtime,
+            observer: settings.observer,
+            windows: settings.windows,
+            mode: settings.mode,
+            load_deadline: settings.load_deadline,
+            refresh_cooldown: settings.refresh_cooldown,
+            serve_expired: settings.serve_expired,
+            isolated_loads: settings.isolated_loads,
         }
     }
 
@@ -78,9 +81,8 @@ impl<C: Send + Sync + 'static> Core<C> {
     pub(super) fn with<R>(self: &Arc<Self>, f: impl FnOnce(&C) -> R) -> Option<R> {
         let snapshot = self.snapshot.load();
         if let Some(entry) = snapshot.as_ref()
-            && entry.is_fresh(self.runtime.coarse_now())
+            && self.hit_of(entry)
         {
-            self.tell_hit(entry);
             return Some(f(&entry.credential));
         }
         drop(snapshot);
@@ -92,9 +94,18 @@ impl<C: Send + Sync + 'static> Core<C> {
     #[inline]
     pub(super) fn hit(&self) -> Option<Cached<C>> {
         let snapshot = self.snapshot.load();
-        let entry = snapshot.as_ref().filter(|entry| entry.is_fresh(self.runtime.coarse_now()))?;
-        self.tell_hit(entry);
+        let entry = snapshot.as_ref().filter(|entry| self.hit_of(entry))?;
         Some(serve(Arc::clone(entry)))
+    }
+
+    /// Whether what is current is in its quiet youth; then it is served.
+    #[inline]
+    pub(super) fn hit_of(&self, entry: &Entry<C>) -> bool {
+        let fresh = entry.is_fresh(self.runtime.coarse_now());
+        if fresh {
+            self.tell_hit(entry);
+        }
+        fresh
     }
 
     /// What a caller gets who cannot wait and came past the quiet youth of the credential. Starts a load
@@ -126,6 +137,9 @@ impl<C: Send + Sync + 'static> Core<C> {
         {
             return Verdict::Serve(serve(entry));
         }
+        if self.mode == Mode::Isolated {
+            return self.decide_alone();
+        }
         // A runtime that dropped the task at once would do so again: then the waiters drive alone.
         let drives = self.drives() && losses < 2;
         let mut gate = self.gate.lock();
@@ -142,7 +156,7 @@ impl<C: Send + Sync + 'static> Core<C> {
             entry.keep_quiet_until(later(now, self.load_deadline));
         }
         let error = gate.pauses_cold(now).cloned();
-        let failing = gate.failures > 0;
+        let failing = gate.has_failed();
         let flight = gate.flight.clone();
         drop(gate);
         drop(lost);
@@ -153,7 +167,7 @@ impl<C: Send + Sync + 'static> Core<C> {
             (Phase::Fresh, Some(entry), _) => Verdict::Serve(serve(entry)),
             (Phase::Mandatory, Some(_), Some(flight)) if flight.age(now) < PATIENCE => {
                 let limit = Duration::from_nanos(PATIENCE - flight.age(now));
-                Verdict::Wait { flight, limit }
+                Verdict::Wait { load: Load::Shared(flight), limit }
             }
             (Phase::Advisory | Phase::Mandatory, Some(entry), Some(flight)) if flight.tether.is_none() => {
                 Verdict::Nudge(serve(entry), flight)
@@ -167,9 +181,9 @@ impl<C: Send + Sync + 'static> Core<C> {
                 },
                 Some(_) => {
                     let limit = Duration::from_nanos(PATIENCE - flight.age(now));
-                    Verdict::Wait { flight, limit }
+                    Verdict::Wait { load: Load::Shared(flight), limit }
                 }
-                None => Verdict::Wait { limit: self.left(&flight, now), flight },
+                None => Verdict::Wait { limit: self.left(&flight, now), load: Load::Shared(flight) },
             },
             (_, entry, None) => match (self.stale(entry, now), error) {
                 (Some(stale), _) => Verdict::Serve(stale),
@@ -194,9 +208,16 @@ impl<C: Send + Sync + 'static> Core<C> {
     /// What becomes of a caller whose wait is over its limit while the load is still under way: a fallback, or
     /// more time, or the end of a load that ought to have ended by itself. A load ends by a timer of the
     /// runtime that polled it first, and that one may have stopped running.
-    pub(super) fn overdue(&self, flight: &Flight<C>) -> Overdue<C> {
+    pub(super) fn overdue(&self, load: &Load<C>) -> Overdue<C> {
+        let flight = match load {
+            Load::Shared(flight) => flight,
+            Load::Own(own) => {
+                let error = own.give_up();
+                return Overdue::Answer(self.fallback().ok_or(error));
+            }
+        };
         // The credential may have expired during the wait, with no load failed since.
-        let failing = self.gate.lock().failures > 0;
+        let failing = self.gate.lock().has_failed();
         if let Some(cached) = self.fallback().filter(|cached| failing || !cached.stale) {
             return Overdue::Answer(Ok(cached));
         }
@@ -231,13 +252,16 @@ impl<C: Send + Sync + 'static> Core<C> {
 
     /// The load that is to bring something newer than `seen`: the one under way, or one that begins now if
     /// [`refresh`](Self::refresh) would begin it. `None` if there is neither.
-    pub(super) fn load_newer(self: &Arc<Self>, seen: &Cached<C>) -> Option<Flight<C>> {
-        if self.ask_for_newer(seen) {
-            drop(self.decide(0));
+    pub(super) fn load_newer(self: &Arc<Self>, seen: &Cached<C>) -> Option<Load<C>> {
+        if self.ask_for_newer(seen)
+            && let Verdict::Wait { load: Load::Own(own), .. } = self.decide(0)
+        {
+            return Some(Load::Own(own));
         }
         let now = self.runtime.now();
         let gate = self.gate.lock();
-        gate.flight.as_ref().filter(|flight| !flight.is_lost(now, self.load_deadline)).cloned()
+        let flight = gate.flight.as_ref().filter(|flight| !flight.is_lost(now, self.load_deadline));
+        flight.cloned().map(Load::Shared)
     }
 
     /// What is current now, if it is not `seen`.
@@ -255,6 +279,7 @@ impl<C: Send + Sync + 'static> Core<C> {
             let current = self.snapshot.load();
             let is_current = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &seen.entry));
             let is_free = gate.flight.as_ref().is_none_or(|flight| flight.is_lost(now, self.load_deadline))
+                && gate.claims.count(now) == 0
                 && now.mono >= gate.refresh_from
                 && gate.pauses_cold(now).is_none();
             if !is_current || !is_free {
@@ -299,7 +324,8 @@ impl<C: Send + Sync + 'static> Core<C> {
             },
             expires_in: entry.and_then(|entry| entry.remaining(now)),
             generation: gate.generation,
-            refreshing: gate.flight.as_ref().is_some_and(|flight| !flight.is_lost(now, self.load_deadline)),
+            refreshing: gate.claims.count(now) > 0
+                || gate.flight.as_ref().is_some_and(|flight| !flight.is_lost(now, self.load_deadline)),
             consecutive_failures: gate.failures,
             last_error: gate.last_error.as_ref().map(ProviderError::kind),
         }
@@ -343,7 +369,7 @@ impl<C: Send + Sync + 'static> Core<C> {
         });
     }
 
-    fn stale(&self, entry: Option<Arc<Entry<C>>>, now: Now) -> Option<Cached<C>> {
+    pub(super) fn stale(&self, entry: Option<Arc<Entry<C>>>, now: Now) -> Option<Cached<C>> {
         let entry = entry.filter(|entry| entry.expired_for(now) < nanos(self.serve_expired))?;
         Some(Cached { entry, stale: true })
     }
@@ -362,10 +388,10 @@ impl<C> Core<C> {
     }
 }
 
-fn serve<C>(entry: Arc<Entry<C>>) -> Cached<C> {
+pub(super) fn serve<C>(entry: Arc<Entry<C>>) -> Cached<C> {
     Cached { entry, stale: false }
 }
 
-fn phase<C>(entry: Option<&Arc<Entry<C>>>, now: Now) -> Phase {
+pub(super) fn phase<C>(entry: Option<&Arc<Entry<C>>>, now: Now) -> Phase {
     entry.map_or(Phase::Expired, |entry| entry.phase(now))
 }

@@ -15,6 +15,7 @@ use tracing::Instrument;
 
 use crate::cached::engine::{Core, MARGIN};
 use crate::cached::gate::Gate;
+use crate::cached::isolated::OwnLoad;
 use crate::cached::shared::Shared;
 use crate::cached::slot::Entry;
 use crate::provider::DynProvider;
@@ -38,7 +39,23 @@ pub(super) enum Landing<C> {
     Lost,
 }
 
+/// What a caller waits for: the load that all share, or one of its own.
+pub(super) enum Load<C> {
+    Shared(Flight<C>),
+    Own(OwnLoad<C>),
+}
+
+impl<C: Send + Sync + 'static> Load<C> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Landing<C>> {
+        match self {
+            Self::Shared(flight) => flight.poll(cx),
+            Self::Own(own) => own.poll(cx),
+        }
+    }
+}
+
 /// What a load knows of its place: its number, and the generation that it is to follow.
+#[derive(Clone, Copy)]
 pub(super) struct Ticket {
     pub(super) id: u64,
     pub(super) base: u64,
@@ -48,24 +65,14 @@ impl<C: Send + Sync + 'static> Core<C> {
     /// Puts a load into the gate and gives the task to spawn for it, if it is to be driven. Runs no code but
     /// its own, for the gate is held.
     pub(super) fn launch(self: &Arc<Self>, gate: &mut Gate<C>, now: Now, drives: bool) -> Option<Task> {
-        gate.flights += 1;
-        gate.note_launch(now);
-        let (id, base) = (gate.flights, gate.generation);
+        let ticket = gate.next_ticket(now);
         let tether = drives.then(|| Arc::new(()));
         let (alive, orphaned) = oneshot::channel::<Infallible>();
-        let landing = fly(
-            Arc::downgrade(self),
-            self.identity,
-            Ticket { id, base },
-            Arc::clone(&self.source),
-            Arc::clone(&self.runtime),
-            self.load_deadline,
-            drives.then_some(orphaned),
-        );
+        let landing = self.fly(ticket, drives.then_some(orphaned));
         let mut landing = Shared::new(landing.boxed());
         let flight = Flight {
             landing: landing.clone(),
-            id,
+            id: ticket.id,
             started: now.mono,
             tether: tether.as_ref().map(Arc::downgrade),
         };
@@ -75,6 +82,23 @@ impl<C: Send + Sync + 'static> Core<C> {
             poll_fn(|cx| landing.poll(cx)).await;
             drop(guard);
         }))
+    }
+
+    /// A load from start to landing. It keeps nothing of the cache alive but what it needs to load.
+    pub(super) fn fly(
+        self: &Arc<Self>,
+        ticket: Ticket,
+        orphaned: Option<oneshot::Receiver<Infallible>>,
+    ) -> impl Future<Output = Landing<C>> + Send + use<C> {
+        fly(
+            Arc::downgrade(self),
+            self.identity,
+            ticket,
+            Arc::clone(&self.source),
+            Arc::clone(&self.runtime),
+            self.load_deadline,
+            orphaned,
+        )
     }
 }
 

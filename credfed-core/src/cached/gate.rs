@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::ProviderError;
 use crate::cached::backoff;
-use crate::cached::flight::Flight;
+use crate::cached::flight::{Flight, Ticket};
+use crate::cached::isolated::Claims;
 use crate::cached::slot::Entry;
 use crate::dice::Dice;
 use crate::runtime::{Now, nanos};
@@ -17,8 +18,10 @@ const FORCED_MOST: u64 = 300_000_000_000;
 pub(super) struct Gate<C> {
     /// The load under way; at most one.
     pub(super) flight: Option<Flight<C>>,
+    /// In its place, where every caller is on its own.
+    pub(super) claims: Claims,
     /// How many loads were started.
-    pub(super) flights: u64,
+    loads: u64,
     /// How many credentials were loaded.
     pub(super) generation: u64,
     /// Loads that failed since the last one that worked.
@@ -41,7 +44,8 @@ impl<C> Gate<C> {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             flight: None,
-            flights: 0,
+            claims: Claims::default(),
+            loads: 0,
             generation: 0,
             failures: 0,
             last_error: None,
@@ -59,6 +63,11 @@ impl<C> Gate<C> {
     /// Whether the source is left alone for now although the credential at hand ages.
     pub(super) fn pauses_warm(&self, now: Now) -> bool {
         now.mono < self.warm_until
+    }
+
+    /// Whether the last load failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failures > 0
     }
 
     /// The error to share while the source is left alone and there is nothing to serve.
@@ -113,11 +122,13 @@ impl<C> Gate<C> {
         self.warm_until = mono;
     }
 
-    /// A load that a rejection forced begins: the next one of its kind has to wait from here.
-    pub(super) fn note_launch(&mut self, now: Now) {
+    /// For a load that begins now. If a rejection forced it, the next one of its kind has to wait from here.
+    pub(super) fn next_ticket(&mut self, now: Now) -> Ticket {
         if self.rejected.is_some() {
             self.forced_from = self.forced_from.max(now.mono.saturating_add(self.forced_pause));
         }
+        self.loads += 1;
+        Ticket { id: self.loads, base: self.generation }
     }
 
     /// Takes note of a rejection. The next load may begin at once, unless the last forced one was a moment

@@ -10,7 +10,7 @@ use futures::FutureExt;
 
 use crate::ProviderError;
 use crate::cached::engine::{Core, Overdue, Verdict};
-use crate::cached::flight::{Flight, Landing};
+use crate::cached::flight::{Flight, Landing, Load};
 use crate::cached::slot::Cached;
 use crate::runtime::Sleep;
 
@@ -28,7 +28,7 @@ pub struct Get<C> {
 
 enum State<C> {
     Start,
-    Waiting { flight: Flight<C>, limit: Sleep },
+    Waiting { load: Load<C>, limit: Sleep },
 }
 
 impl<C> Get<C> {
@@ -55,14 +55,14 @@ impl<C: Send + Sync + 'static> Future for Get<C> {
                             let cached = this.nudge(cached, flight, cx);
                             return this.done(Ok(cached));
                         }
-                        Verdict::Wait { flight, limit } => {
+                        Verdict::Wait { load, limit } => {
                             let limit = this.core.sleep(limit);
-                            this.state = State::Waiting { flight, limit };
+                            this.state = State::Waiting { load, limit };
                         }
                     }
                 }
-                State::Waiting { flight, limit } => {
-                    match flight.poll(cx) {
+                State::Waiting { load, limit } => {
+                    match load.poll(cx) {
                         Poll::Ready(Landing::Loaded(entry)) => {
                             if let Some(cached) = this.core.still_current(entry) {
                                 return this.done(Ok(cached));
@@ -77,7 +77,7 @@ impl<C: Send + Sync + 'static> Future for Get<C> {
                             if limit.poll_unpin(cx).is_pending() {
                                 return Poll::Pending;
                             }
-                            match this.core.overdue(flight) {
+                            match this.core.overdue(load) {
                                 Overdue::Answer(answer) => return this.done(answer),
                                 Overdue::WaitOn(left) => {
                                     *limit = this.core.sleep(left);
@@ -148,14 +148,14 @@ impl<C: Send + Sync + 'static> Future for Refreshed<C> {
                         return Poll::Ready(Some(newer));
                     }
                     // What landed between the two looks is newer; what landed before both is not under way.
-                    let Some(flight) = this.core.load_newer(&this.seen) else {
+                    let Some(load) = this.core.load_newer(&this.seen) else {
                         return Poll::Ready(this.core.newer(&this.seen));
                     };
                     let limit = this.core.sleep(this.core.load_deadline);
-                    this.state = State::Waiting { flight, limit };
+                    this.state = State::Waiting { load, limit };
                 }
-                State::Waiting { flight, limit } => {
-                    if flight.poll(cx).is_pending() && limit.poll_unpin(cx).is_pending() {
+                State::Waiting { load, limit } => {
+                    if load.poll(cx).is_pending() && limit.poll_unpin(cx).is_pending() {
                         return Poll::Pending;
                     }
                     this.state = State::Start;

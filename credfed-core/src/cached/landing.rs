@@ -42,6 +42,7 @@ impl<C: Send + Sync + 'static> Core<C> {
         let (entry, forgotten) = {
             let mut gate = self.gate.lock();
             ended = gate.flight.take_if(|flight| flight.id == ticket.id);
+            let _ = gate.claims.lift(ticket.id);
             // Given up, and another load is under way: it must not bring the rejected one back over that.
             let overtaken = ended.is_none() && gate.flight.is_some() && recurred;
             if gate.generation != ticket.base || overtaken {
@@ -92,7 +93,9 @@ impl<C: Send + Sync + 'static> Core<C> {
         let remaining = {
             let mut gate = self.gate.lock();
             ended = gate.flight.take_if(|flight| flight.id == id);
-            if ended.is_none() {
+            // One of a caller's own says nothing new once another one has brought something.
+            let claimed = gate.claims.lift(id).is_some_and(|base| base == gate.generation);
+            if ended.is_none() && !claimed {
                 return Err(GivenUp);
             }
             forgotten = gate.last_error.take();

@@ -16,4 +16,14 @@ pub enum Mode {
     /// served; the mandatory window finishes it. A load that all its callers left is taken up by the next one,
     /// or discarded once it is older than the load deadline. `try_get` and `with` never start a load.
     Inline,
+    /// Each caller alone, for runtimes that stop a request which waits for what belongs to another one (edge
+    /// workers): no caller ever waits for, or polls, another one's load.
+    ///
+    /// While a valid credential is there, one caller at a time makes the load that is due, and all others are served.
+    /// It gives up after 2 s in the advisory window, which counts as a failed load, and is served too; in the
+    /// mandatory window it stays. With nothing to serve each caller makes a load of its own, up to
+    /// [a limit](super::Builder::isolated_loads), and the first one to land is for all that come later. A load ends
+    /// with its caller; where a caller is stopped without being dropped, another one takes its place once the load
+    /// deadline is over. `try_get`, `with` and `refresh` never start a load.
+    Isolated,
 }

@@ -41,7 +41,7 @@ impl<C> Cached<C> {
     /// # }).unwrap();
     /// ```
     pub fn derive<T: Send + Sync + 'static>(&self, f: impl FnOnce(&C) -> T) -> &T {
-        self.entry.derived.get_or_insert(|| f(&self.entry.credential))
+        self.entry.derive(f)
     }
 
     /// Whether this has expired and is served only because the cache was told to
@@ -106,6 +106,10 @@ pub(super) enum Phase {
 }
 
 impl<C> Entry<C> {
+    pub(super) fn derive<T: Send + Sync + 'static>(&self, f: impl FnOnce(&C) -> T) -> &T {
+        self.derived.get_or_insert(|| f(&self.credential))
+    }
+
     /// `origin` is the moment from which the plan's times count.
     pub(super) fn new(credential: C, generation: u64, origin: Now, plan: Plan) -> Self {
         let expires_at = Deadline::after(origin, plan.expiry);

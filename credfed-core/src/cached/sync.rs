@@ -12,7 +12,7 @@ mod real {
     pub(in crate::cached) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
     pub(in crate::cached) use std::sync::{Mutex, MutexGuard, OnceLock};
 
-    pub(in crate::cached) use arc_swap::ArcSwapOption as Snapshot;
+    pub(in crate::cached) use arc_swap::{ArcSwapOption as Snapshot, Cache as View};
 }
 
 #[cfg(not(all(test, credfed_shuttle)))]
@@ -20,7 +20,7 @@ use real as chosen;
 #[cfg(all(test, credfed_shuttle))]
 use twins as chosen;
 
-pub(super) use chosen::{AtomicBool, AtomicU64, OnceLock, Ordering, Snapshot, fence};
+pub(super) use chosen::{AtomicBool, AtomicU64, OnceLock, Ordering, Snapshot, View, fence};
 
 use std::sync::{PoisonError, TryLockError};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cached::Mode;
-use crate::cached::shuttle_tests::support::{Act, cache, explore, get, join, stage, thread, visit};
+use crate::cached::shuttle_tests::support::{cache, explore, get, join, stage, thread, visit};
 
 fn callers_share_one_call(mode: Mode) {
     let (_, source, provider) = stage(mode, &[]);

@@ -49,6 +49,23 @@ impl<T> Deref for Loaded<T> {
     }
 }
 
+/// The twin of arc-swap's `Cache`.
+pub(in crate::cached) struct View<P, S> {
+    place: P,
+    seen: S,
+}
+
+impl<P: Deref<Target = Snapshot<T>>, T> View<P, Option<Arc<T>>> {
+    pub(in crate::cached) fn new(place: P) -> Self {
+        Self { seen: place.load_full(), place }
+    }
+
+    pub(in crate::cached) fn load(&mut self) -> &Option<Arc<T>> {
+        self.seen = self.place.load_full();
+        &self.seen
+    }
+}
+
 /// The twin of the standard library's: who comes while it is being filled waits for that.
 pub(in crate::cached) struct OnceLock<T> {
     value: std::sync::OnceLock<T>,

@@ -1,0 +1,259 @@
+//! Each caller on its own, for runtimes that stop a request which waits for another one's.
+
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use credfed_core::cached::{Mode, State};
+use credfed_core::{CachedProvider, ErrorKind, Rejection, VirtualRuntime};
+
+use crate::support::{Act, HOUR, MINUTE, SECOND, Source, at_once, down, get, poll_once, stage};
+
+fn isolated(habit: Act) -> (VirtualRuntime, Arc<Source>, CachedProvider<u32>) {
+    let (runtime, source, _) = stage(habit);
+    let provider = CachedProvider::builder(Arc::clone(&source))
+        .runtime(runtime.clone())
+        .mode(Mode::Isolated)
+        .isolated_loads(3)
+        .build();
+    (runtime, source, provider)
+}
+
+fn late(by: Duration) -> Act {
+    Act::Late(by, Box::new(Act::Give(HOUR)))
+}
+
+#[test]
+fn nobody_waits_for_the_load_of_another() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    source.next(Act::Hang);
+    let mut first = provider.get();
+    assert!(poll_once(&mut first).is_pending());
+    assert_eq!(*get(&runtime, &provider).unwrap(), 2, "its own, and at once");
+    assert_eq!(runtime.tasks(), 0, "nothing is spawned");
+    assert!(poll_once(&mut first).is_pending(), "and nobody ends the load of another");
+}
+
+#[test]
+fn the_first_load_to_land_is_for_all_that_come_later() {
+    let (runtime, source, provider) = isolated(late(SECOND));
+    let mut all = [provider.get(), provider.get()];
+    for caller in &mut all {
+        assert!(poll_once(caller).is_pending());
+    }
+    assert_eq!(source.calls(), 2);
+    runtime.advance(SECOND);
+    for caller in &mut all {
+        let Poll::Ready(Ok(cached)) = poll_once(caller) else { panic!("not served") };
+        assert_eq!((*cached, cached.generation()), (1, 1), "the one that came second takes what is there");
+    }
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn no_more_than_the_limit_load_at_once_and_the_others_hear_of_it_at_once() {
+    let (runtime, source, provider) = isolated(late(SECOND));
+    let mut loading: Vec<_> = (0..3).map(|_| provider.get()).collect();
+    for caller in &mut loading {
+        assert!(poll_once(caller).is_pending());
+    }
+    for _ in 0..100 {
+        assert_eq!(at_once(&provider).unwrap().unwrap_err().kind(), ErrorKind::Throttled);
+    }
+    assert_eq!(source.calls(), 3);
+    drop(loading.pop());
+    let mut next = provider.get();
+    assert!(poll_once(&mut next).is_pending(), "a place is free");
+    assert_eq!(source.calls(), 4);
+    runtime.advance(SECOND);
+    assert_eq!(*runtime.block_on(next).unwrap().unwrap(), 4);
+}
+
+#[test]
+fn while_one_refreshes_all_others_are_served() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    runtime.advance(53 * MINUTE);
+    source.then_always(late(SECOND));
+    let mut one = provider.get();
+    assert!(poll_once(&mut one).is_pending());
+    assert!(provider.status().refreshing);
+    for _ in 0..1_000 {
+        assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+    }
+    assert_eq!(source.calls(), 2);
+    runtime.advance(SECOND);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1, "the load is its caller's: nobody else moves it");
+    assert_eq!(*runtime.block_on(one).unwrap().unwrap(), 2);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 2);
+}
+
+#[test]
+fn a_refresh_goes_with_its_caller_and_the_next_one_takes_over() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    runtime.advance(53 * MINUTE);
+    source.next(Act::Hang);
+    let mut one = provider.get();
+    assert!(poll_once(&mut one).is_pending());
+    drop(one);
+    assert!(!provider.status().refreshing);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 3);
+}
+
+#[test]
+fn a_caller_that_was_stopped_without_being_dropped_blocks_nobody_for_good() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    runtime.advance(53 * MINUTE);
+    source.next(Act::Hang);
+    let mut stopped = provider.get();
+    assert!(poll_once(&mut stopped).is_pending());
+    runtime.advance(15 * SECOND);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 1);
+    runtime.advance(SECOND);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 3, "its claim has lapsed");
+    drop(stopped);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 3);
+}
+
+#[test]
+fn a_slow_refresh_costs_one_caller_two_seconds_and_then_the_source_is_left_alone() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    runtime.advance(53 * MINUTE);
+    source.then_always(Act::Hang);
+    let mut one = provider.get();
+    assert!(poll_once(&mut one).is_pending());
+    runtime.advance(2 * SECOND - Duration::from_nanos(1));
+    assert!(poll_once(&mut one).is_pending());
+    runtime.advance(Duration::from_nanos(1));
+    let Poll::Ready(Ok(cached)) = poll_once(&mut one) else { panic!("not served") };
+    assert_eq!(*cached, 1);
+    drop(one);
+    assert_eq!(provider.status().consecutive_failures, 1);
+    assert_eq!(provider.status().last_error, Some(ErrorKind::Transient));
+    for _ in 0..60 {
+        assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+        runtime.advance(SECOND);
+    }
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn in_the_mandatory_window_the_one_who_refreshes_stays() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    runtime.advance(59 * MINUTE + SECOND);
+    source.then_always(late(10 * SECOND));
+    let mut one = provider.get();
+    assert!(poll_once(&mut one).is_pending());
+    runtime.advance(9 * SECOND);
+    assert!(poll_once(&mut one).is_pending());
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+    runtime.advance(SECOND);
+    assert_eq!(*runtime.block_on(one).unwrap().unwrap(), 2);
+}
+
+#[test]
+fn after_a_failure_all_share_its_error_and_nobody_calls() {
+    let (runtime, source, provider) = isolated(Act::Fail(down()));
+    assert!(get(&runtime, &provider).is_err());
+    // Full jitter may end the pause at once; a clock that stands still does not.
+    let calls = source.calls();
+    for _ in 0..100 {
+        let error = at_once(&provider).map(|answer| answer.unwrap_err().kind());
+        assert_eq!(error, Some(ErrorKind::Transient));
+    }
+    assert!(source.calls() - calls <= 1);
+    source.then_always(Act::Give(HOUR));
+    runtime.advance(5 * SECOND);
+    assert!(get(&runtime, &provider).is_ok());
+}
+
+#[test]
+fn a_failure_behind_what_another_one_brought_is_none() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    source.next(Act::Late(SECOND, Box::new(Act::Fail(down()))));
+    let mut slow = provider.get();
+    assert!(poll_once(&mut slow).is_pending());
+    assert_eq!(*get(&runtime, &provider).unwrap(), 2);
+    runtime.advance(SECOND);
+    let Poll::Ready(Ok(cached)) = poll_once(&mut slow) else { panic!("an error in place of the valid one") };
+    assert_eq!(*cached, 2);
+    assert_eq!(provider.status().consecutive_failures, 0);
+}
+
+#[test]
+fn a_panic_or_a_hang_is_an_error_for_its_caller_alone() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    source.next(Act::Panic);
+    assert_eq!(get(&runtime, &provider).unwrap_err().kind(), ErrorKind::Transient);
+    runtime.advance(SECOND);
+    source.next(Act::Hang);
+    let mut hangs = provider.get();
+    assert!(poll_once(&mut hangs).is_pending());
+    runtime.advance(15 * SECOND);
+    let Poll::Ready(Err(error)) = poll_once(&mut hangs) else { panic!("no error at the deadline") };
+    assert!(error.to_string().contains("in time"), "{error}");
+    runtime.advance(SECOND);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 3);
+}
+
+#[test]
+fn what_was_rejected_is_not_served_and_the_next_caller_loads() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    let rejected = get(&runtime, &provider).unwrap();
+    provider.invalidate(&rejected, Rejection::Expired);
+    assert_eq!(provider.status().state, State::Empty);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 2);
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn synchronous_readers_start_nothing_and_refresh_is_begun_by_the_next_caller() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    assert!(provider.try_get().is_none() && provider.with(|_| ()).is_none());
+    assert_eq!(source.calls(), 0);
+    let seen = get(&runtime, &provider).unwrap();
+    provider.refresh(&seen);
+    assert_eq!(source.calls(), 1);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 2);
+}
+
+#[test]
+fn refreshed_loads_for_itself_and_asks_nobody_else() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    let seen = get(&runtime, &provider).unwrap();
+    source.then_always(late(SECOND));
+    let mut one = provider.refreshed(&seen);
+    assert!(poll_once(&mut one).is_pending());
+    assert!(matches!(poll_once(&mut provider.refreshed(&seen)), Poll::Ready(None)), "another one is at it");
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+    runtime.advance(SECOND);
+    assert_eq!(*runtime.block_on(one).unwrap().unwrap(), 2);
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
+fn an_expired_one_is_served_only_once_a_load_has_failed() {
+    let (runtime, source, _) = stage(Act::Give(HOUR));
+    let provider = CachedProvider::builder(Arc::clone(&source))
+        .runtime(runtime.clone())
+        .mode(Mode::Isolated)
+        .serve_expired(HOUR)
+        .build();
+    get(&runtime, &provider).unwrap();
+    runtime.advance(HOUR);
+    source.then_always(Act::Fail(down()));
+    let stale = get(&runtime, &provider).unwrap();
+    assert!(stale.is_stale());
+    source.then_always(Act::Hang);
+    runtime.advance(5 * SECOND);
+    let mut waits = provider.get();
+    assert!(poll_once(&mut waits).is_pending());
+    runtime.advance(2 * SECOND);
+    let Poll::Ready(Ok(cached)) = poll_once(&mut waits) else { panic!("waits longer than two seconds") };
+    assert!(cached.is_stale());
+}
