@@ -177,6 +177,9 @@ mod observer;
 mod pool;
 mod reader;
 mod shared;
+#[cfg(all(test, credfed_shuttle))]
+#[path = "../../tests/shuttle/mod.rs"]
+mod shuttle_tests;
 mod slot;
 mod status;
 mod sync;
