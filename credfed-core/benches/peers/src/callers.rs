@@ -83,10 +83,13 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} served", self.served)?;
-        for (count, what) in [(self.refused, "errors"), (self.panicked, "panics"), (self.gave_up, "hang")] {
+        for (count, what) in [(self.refused, "error"), (self.panicked, "panic")] {
             if count > 0 {
-                write!(f, ", {count} {what}")?;
+                write!(f, ", {count} {what}{}", if count == 1 { "" } else { "s" })?;
             }
+        }
+        if self.gave_up > 0 {
+            write!(f, ", {} hang", self.gave_up)?;
         }
         Ok(())
     }

@@ -104,15 +104,17 @@ fn hit_table(runtime: &Runtime) -> Result<Table, String> {
         "allocations per hit",
         "allocations per cold caller",
     ]);
+    let mut above = "";
     for (Subject { peer, hit }, Price { alone, beside_another }) in subjects.iter().zip(prices) {
+        let is_first = std::mem::replace(&mut above, peer.name) != peer.name;
         let count = |of: &str| counts.get(&format!("{}\t{of}", peer.name)).map_or("-", String::as_str);
         table.row([
-            peer.name,
+            if is_first { peer.name } else { "" },
             hit.name,
             &format!("{alone:.1} ns"),
             &format!("{beside_another:.1} ns"),
             count(hit.name),
-            count("cold"),
+            if is_first { count("cold") } else { "" },
         ]);
     }
     Ok(table)

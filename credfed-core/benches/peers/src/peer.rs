@@ -47,8 +47,8 @@ pub fn at_once<F: Future>(future: F) -> F::Output {
 pub struct Kind {
     /// As the tables call it.
     pub name: &'static str,
-    /// The package whose version the tables give; `None` for ours.
-    pub package: Option<&'static str>,
+    /// The package whose version the tables give.
+    pub package: &'static str,
     pub new: fn(Arc<Source>) -> Arc<dyn Peer>,
 }
 
@@ -59,11 +59,12 @@ impl Kind {
 
     /// The version that was built, out of the lock file.
     pub fn version(&self) -> &'static str {
-        let Some(package) = self.package else { return "this tree" };
         let mut lines = include_str!("../Cargo.lock").lines();
         lines
             .by_ref()
-            .find(|line| line.strip_prefix("name = ").is_some_and(|name| name.trim_matches('"') == package))
+            .find(|line| {
+                line.strip_prefix("name = ").is_some_and(|name| name.trim_matches('"') == self.package)
+            })
             .and_then(|_| lines.next()?.strip_prefix("version = "))
             .map_or("unknown", |version| version.trim_matches('"'))
     }

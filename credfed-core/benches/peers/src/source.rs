@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The text of the panics that are part of the play.
 pub const PANIC: &str = "the source panics, as its script says";
@@ -11,10 +11,22 @@ pub const PANIC: &str = "the source panics, as its script says";
 /// What one call comes to.
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
-    Works { after: Duration, lifetime: Duration },
-    Fails { after: Duration },
-    Panics { after: Duration },
+    Works {
+        after: Duration,
+        lifetime: Duration,
+    },
+    Fails {
+        after: Duration,
+    },
+    Panics {
+        after: Duration,
+    },
     Hangs,
+    /// Fails until the source is so old, and works from then on.
+    IsDown {
+        at_first: Duration,
+        after: Duration,
+    },
 }
 
 /// Keys as they come from an STS.
@@ -35,6 +47,7 @@ pub struct Down;
 pub struct Source {
     first: Vec<Step>,
     then: Step,
+    born: Instant,
     calls: AtomicUsize,
     finished: AtomicUsize,
 }
@@ -44,6 +57,7 @@ impl Source {
         Arc::new(Self {
             first: first.into(),
             then,
+            born: Instant::now(),
             calls: AtomicUsize::new(0),
             finished: AtomicUsize::new(0),
         })
@@ -57,7 +71,11 @@ impl Source {
     /// The upstream call. Only a future that is polled counts.
     pub async fn call(&self) -> Result<Keys, Down> {
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
-        let step = self.first.get(number).copied().unwrap_or(self.then);
+        let step = match self.first.get(number).copied().unwrap_or(self.then) {
+            Step::IsDown { at_first, after } if self.born.elapsed() < at_first => Step::Fails { after },
+            Step::IsDown { after, .. } => works(after),
+            step => step,
+        };
         let (Step::Works { after, .. } | Step::Fails { after } | Step::Panics { after }) = step else {
             return std::future::pending().await;
         };
@@ -72,7 +90,7 @@ impl Source {
                 session_token: "t".repeat(1_000),
                 expires_at: SystemTime::now() + lifetime,
             }),
-            Step::Fails { .. } | Step::Hangs => Err(Down),
+            Step::Fails { .. } | Step::Hangs | Step::IsDown { .. } => Err(Down),
             Step::Panics { .. } => std::panic::panic_any(PANIC),
         }
     }

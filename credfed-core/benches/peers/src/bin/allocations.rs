@@ -45,7 +45,7 @@ fn count() -> Result<(), String> {
         println!("{}\t{}\t{per_hit:.0}", subject.peer.name, subject.hit.name);
     }
     // What a caller costs by itself: its task, and the box of the bench's own trait.
-    let nobody = Kind { name: "nobody", package: None, new: |_| Arc::new(Nobody) };
+    let nobody = Kind { name: "nobody", package: "", new: |_| Arc::new(Nobody) };
     let own = cold(&runtime, nobody);
     for kind in peers::ALL {
         let (allocations, bytes) = cold(&runtime, kind);

@@ -11,10 +11,10 @@ mod reqsign;
 
 /// All of them, ours first.
 pub const ALL: [Kind; 6] = [
-    Kind { name: "credfed-core", package: None, new: credfed::new },
-    Kind { name: "object_store", package: Some("object_store"), new: object_store::new },
-    Kind { name: "AWS SDK", package: Some("aws-smithy-runtime"), new: aws_sdk::new },
-    Kind { name: "reqsign", package: Some("reqsign-core"), new: reqsign::new },
-    Kind { name: "moka", package: Some("moka"), new: moka::new },
-    Kind { name: "multistore", package: Some("multistore-oidc-provider"), new: multistore::new },
+    Kind { name: "credfed-core", package: "credfed-core", new: credfed::new },
+    Kind { name: "object_store", package: "object_store", new: object_store::new },
+    Kind { name: "AWS SDK", package: "aws-smithy-runtime", new: aws_sdk::new },
+    Kind { name: "reqsign", package: "reqsign-core", new: reqsign::new },
+    Kind { name: "moka", package: "moka", new: moka::new },
+    Kind { name: "multistore", package: "multistore-oidc-provider", new: multistore::new },
 ];

@@ -13,6 +13,7 @@ mod down;
 mod hangs;
 mod impatient;
 mod leader_aborted;
+mod outage;
 mod panics;
 mod refresh;
 
@@ -24,7 +25,7 @@ pub struct Scenario {
     pub run: fn(Kind) -> BoxFuture<'static, String>,
 }
 
-pub const ALL: [Scenario; 9] = [
+pub const ALL: [Scenario; 10] = [
     Scenario {
         id: 'a',
         title: "10,000 cold callers, the load takes 50 ms",
@@ -78,6 +79,12 @@ pub const ALL: [Scenario; 9] = [
         title: "the first call never answers, then the source works: a caller every 100 ms gives up after 250 ms",
         long: true,
         run: |kind| hangs::run(kind).boxed(),
+    },
+    Scenario {
+        id: 'j',
+        title: "the source is down for 6 s, a caller every 50 ms",
+        long: true,
+        run: |kind| outage::run(kind).boxed(),
     },
 ];
 
