@@ -40,6 +40,16 @@ pub(super) struct Gate<C> {
     forced_pause: u64,
 }
 
+/// What a load brought, seen beside what was there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Brought {
+    New,
+    /// The very same credential as the one at hand.
+    Held,
+    /// The one that was rejected last.
+    Rejected,
+}
+
 impl<C> Gate<C> {
     pub(super) fn new(seed: u64) -> Self {
         Self {
@@ -93,20 +103,20 @@ impl<C> Gate<C> {
         }
     }
 
-    /// Takes note of a load that worked. `recurred`: it brought back what had been rejected. Gives the error
-    /// that is forgotten, to be dropped after the lock.
+    /// Takes note of a load that worked. Gives the error that is forgotten, to be dropped after the lock.
     #[must_use]
-    pub(super) fn succeeded(&mut self, now: Now, recurred: bool) -> Option<ProviderError> {
+    pub(super) fn succeeded(&mut self, now: Now, brought: Brought) -> Option<ProviderError> {
         self.failures = 0;
         self.cold_failures = 0;
         self.warm_until = 0;
         self.cold_until = 0;
-        if recurred {
-            self.forced_pause = self.forced_pause.saturating_mul(2).min(FORCED_MOST);
-        } else {
-            self.forced_pause = FORCED_LEAST;
-            self.forced_from = self.forced_from.min(now.mono.saturating_add(FORCED_LEAST));
-        }
+        self.forced_pause = match brought {
+            Brought::New => FORCED_LEAST,
+            Brought::Held => self.forced_pause,
+            Brought::Rejected => self.forced_pause.saturating_mul(2).min(FORCED_MOST),
+        };
+        // Rejections that each met a load under way must not add up.
+        self.forced_from = self.forced_from.min(now.mono.saturating_add(self.forced_pause));
         self.last_error.take()
     }
 

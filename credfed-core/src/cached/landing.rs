@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cached::engine::Core;
 use crate::cached::flight::{Landing, Ticket};
-use crate::cached::gate::later;
+use crate::cached::gate::{Brought, later};
 use crate::cached::slot::Entry;
 use crate::runtime::{Now, nanos};
 use crate::{Expiring, ProviderError};
@@ -32,11 +32,14 @@ impl<C: Send + Sync + 'static> Core<C> {
         let rejected = self.gate.lock().rejected.clone();
         let recurred = rejected
             .is_some_and(|rejected| self.source.is_same_dyn(&rejected.credential, &arrival.credential));
-        let held = self.snapshot.load_full().filter(|held| {
-            held.is_valid(now)
-                && arrival.expires_with(held)
-                && self.source.is_same_dyn(&held.credential, &arrival.credential)
-        });
+        let held = self.snapshot.load_full();
+        let held = held.filter(|held| self.source.is_same_dyn(&held.credential, &arrival.credential));
+        let brought = match &held {
+            _ if recurred => Brought::Rejected,
+            Some(_) => Brought::Held,
+            None => Brought::New,
+        };
+        let held = held.filter(|held| held.is_valid(now) && arrival.expires_with(held));
         let lifetime = arrival.lifetime;
         let (ended, error);
         let (entry, forgotten) = {
@@ -51,7 +54,7 @@ impl<C: Send + Sync + 'static> Core<C> {
             let is_current = |held: &&Arc<Entry<C>>| {
                 self.snapshot.load().as_ref().is_some_and(|current| Arc::ptr_eq(current, held))
             };
-            error = gate.succeeded(now, recurred);
+            error = gate.succeeded(now, brought);
             if let Some(held) = held.as_ref().filter(is_current) {
                 let hint = arrival.hint.unwrap_or_default();
                 let pause = held.remaining(now).map_or(hint, |remaining| remaining / 10);
@@ -99,10 +102,12 @@ impl<C: Send + Sync + 'static> Core<C> {
                 return Err(GivenUp);
             }
             forgotten = gate.last_error.take();
-            let valid = self.snapshot.load_full().filter(|entry| entry.is_valid(now));
-            let remaining = valid.as_ref().map(|entry| entry.remaining(now).unwrap_or(Duration::MAX));
+            let held = self.snapshot.load_full();
+            let valid = held.as_ref().filter(|entry| entry.is_valid(now));
+            let remaining = valid.map(|entry| entry.remaining(now).unwrap_or(Duration::MAX));
             let until = gate.failed(error, now, remaining);
-            if let Some(entry) = valid {
+            // An expired one too: a wall clock that is set back may bring it to life again.
+            if let Some(entry) = held {
                 entry.keep_quiet_until(until);
                 entry.mark_failing();
             }

@@ -171,3 +171,52 @@ fn a_load_that_was_given_up_does_not_bring_the_rejected_one_back_over_a_newer_lo
     assert_eq!(*runtime.block_on(new).unwrap().unwrap(), 8);
     assert_eq!(source.calls(), 3);
 }
+
+#[test]
+fn the_doubling_does_not_end_with_a_refresh_that_brings_the_very_same_credential() {
+    let (runtime, source, provider) = stage(Act::GiveAgain(7, HOUR));
+    for pause in [0, 5, 10, 20] {
+        runtime.advance(pause * SECOND);
+        let cached = get(&runtime, &provider).unwrap();
+        provider.invalidate(&cached, Rejection::Invalid);
+    }
+    runtime.advance(40 * SECOND);
+    let cached = get(&runtime, &provider).unwrap();
+    provider.refresh(&cached);
+    runtime.run();
+    assert_eq!((cached.generation(), provider.status().generation, source.calls()), (5, 5, 6));
+    provider.invalidate(&cached, Rejection::Invalid);
+    runtime.advance(39 * SECOND);
+    assert!(get(&runtime, &provider).is_err(), "forty seconds, for it came back three times before");
+    runtime.advance(SECOND);
+    assert!(get(&runtime, &provider).is_ok());
+}
+
+#[test]
+fn the_pause_between_forced_loads_is_five_minutes_at_most_however_loads_and_rejections_meet() {
+    let (runtime, source, provider) = stage(Act::GiveAgain(7, HOUR));
+    for _ in 0..8 {
+        let cached = get(&runtime, &provider).unwrap();
+        provider.invalidate(&cached, Rejection::Invalid);
+        runtime.advance(5 * MINUTE);
+    }
+    source.then_always(Act::Late(SECOND, Box::new(Act::GiveAgain(7, HOUR))));
+    for _ in 0..10 {
+        // A refresh is under way whenever the credential is rejected, so the next one comes in spite of the pause.
+        let mut caller = provider.get();
+        let _ = poll_once(&mut caller);
+        runtime.advance(6 * SECOND);
+        let cached = runtime.block_on(caller).unwrap().unwrap();
+        provider.refresh(&cached);
+        runtime.run();
+        provider.invalidate(&cached, Rejection::Invalid);
+        runtime.advance(SECOND);
+    }
+    let cached = at_once(&provider).unwrap().unwrap();
+    provider.invalidate(&cached, Rejection::Invalid);
+    runtime.advance(5 * MINUTE);
+    let mut caller = provider.get();
+    let _ = poll_once(&mut caller);
+    runtime.advance(SECOND);
+    assert!(runtime.block_on(caller).unwrap().is_ok());
+}

@@ -6,6 +6,8 @@ mod failures;
 mod flights;
 mod invalidation;
 mod isolated;
+mod machine;
+mod model;
 mod observed;
 mod pool;
 mod reader;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use credfed_core::runtime::Clock;
 use credfed_core::{CachedProvider, Expiring, Identity, Secret, provider_fn};
 
-use crate::support::{Act, HOUR, MINUTE, SECOND, get, stage};
+use crate::support::{Act, HOUR, MINUTE, SECOND, at_once, down, get, stage};
 
 #[test]
 fn a_machine_that_slept_wakes_up_with_an_expired_credential() {
@@ -91,4 +91,22 @@ fn the_very_same_credential_is_served_anew_after_the_wall_clock_was_set_back() {
     runtime.advance(HOUR + SECOND);
     assert!(provider.try_get().is_none(), "the monotonic clock says that it expired");
     assert!(runtime.block_on(provider.get()).unwrap().is_ok(), "the server says that it has not");
+}
+
+#[test]
+fn what_the_wall_clock_brings_back_to_life_is_refreshed_once_the_source_was_left_alone() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    source.next(Act::Late(SECOND, Box::new(Act::Fail(down()))));
+    runtime.advance(53 * MINUTE);
+    at_once(&provider).unwrap().unwrap();
+    runtime.run();
+    runtime.clock().advance(HOUR);
+    runtime.advance(SECOND);
+    assert_eq!((source.calls(), provider.status().consecutive_failures), (2, 1));
+    runtime.clock().rewind(HOUR);
+    runtime.advance(SECOND / 10);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+    runtime.run();
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 3);
 }

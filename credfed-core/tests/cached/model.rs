@@ -1,0 +1,423 @@
+//! The rules of the cached provider once more, as plainly as they can be put: what a caller gets, and when the source
+//! may be called. It is told what the callers ask and what the source does, and knows nothing of the engine.
+//!
+//! Times are nanoseconds. Where the rules leave room for jitter, a moment is an interval.
+
+use credfed_core::ErrorKind;
+use credfed_core::cached::Mode;
+use credfed_core::runtime::Now;
+
+pub(crate) const SECOND: i128 = 1_000_000_000;
+pub(crate) const DEADLINE: i128 = 15 * SECOND;
+pub(crate) const MARGIN: i128 = SECOND;
+pub(crate) const PATIENCE: i128 = 2 * SECOND;
+pub(crate) const ISOLATED_LOADS: usize = 3;
+const COOL_DOWN: i128 = 5 * SECOND;
+const FORCED_LEAST: i128 = 5 * SECOND;
+const NEVER: i128 = i128::MAX / 4;
+
+/// A reading of both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
+    pub(crate) mono: i128,
+    wall: i128,
+}
+
+/// The least and the most that a moment may be.
+type Moment = (i128, i128);
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Outcome {
+    /// The credential of this generation.
+    Served(u64),
+    Failed(Fault),
+    Waits,
+    Nothing,
+}
+
+/// A failed load: its class, the call if the source said so itself, and how long it asked to be left alone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Fault {
+    pub(crate) kind: ErrorKind,
+    pub(crate) call: Option<u32>,
+    pub(crate) asks: i128,
+}
+
+/// What the source gave. `lifetime` counts from the request, unless it was a moment of the calendar.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gift {
+    pub(crate) number: u32,
+    pub(crate) lifetime: Option<i128>,
+    pub(crate) from_arrival: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    pub(crate) generation: u64,
+    pub(crate) number: u32,
+    origin: At,
+    lifetime: i128,
+    /// A newer one was asked for, so its youth is over.
+    hurried: bool,
+    landed: i128,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub(crate) enum Phase {
+    Fresh,
+    /// Fresh or advisory: the start of the window is jittered.
+    Either,
+    Advisory,
+    Mandatory,
+    Expired,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Load {
+    /// 0 until the source was called.
+    pub(crate) call: u32,
+    pub(crate) since: At,
+    follows: u64,
+    /// A task of the runtime drives it.
+    driven: bool,
+    /// The runtime that drove it is gone.
+    lost: bool,
+    given_up: bool,
+    limit: i128,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Due {
+    No,
+    Perhaps,
+    Yes,
+}
+
+#[derive(Debug)]
+pub(crate) struct Model {
+    mode: Mode,
+    pub(crate) held: Option<Held>,
+    pub(crate) generation: u64,
+    pub(crate) loads: Vec<Load>,
+    pub(crate) failures: u32,
+    /// What the last failure may be; one, but for jitter.
+    pub(crate) last: Vec<Fault>,
+    in_a_row: u32,
+    warm: Moment,
+    cold: Moment,
+    /// After a runtime died the load may be taken up again any time up to here.
+    orphaned_until: i128,
+    rejected: Option<u32>,
+    /// When the last load began that a rejection forced, and when the next one may.
+    last_forced: i128,
+    forced_until: i128,
+    forced_pause: i128,
+    was_rejected: bool,
+    refresh_from: i128,
+}
+
+impl Model {
+    pub(crate) fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            held: None,
+            generation: 0,
+            loads: Vec::new(),
+            failures: 0,
+            last: Vec::new(),
+            in_a_row: 0,
+            warm: (0, 0),
+            cold: (0, 0),
+            orphaned_until: 0,
+            rejected: None,
+            last_forced: 0,
+            forced_until: 0,
+            forced_pause: FORCED_LEAST,
+            was_rejected: false,
+            refresh_from: 0,
+        }
+    }
+
+    pub(crate) fn valid(&self, now: At) -> Option<&Held> {
+        self.held.as_ref().filter(|held| held.phase(now) != Phase::Expired)
+    }
+
+    /// Whether a caller who comes now and can have a load begun has one begun.
+    pub(crate) fn due(&self, now: At) -> Due {
+        let phase = self.held.map_or(Phase::Expired, |held| held.phase(now));
+        let places = if self.mode == Mode::Isolated && phase == Phase::Expired { ISOLATED_LOADS } else { 1 };
+        let (least, most) = if phase == Phase::Expired { self.cold } else { self.warm };
+        if phase == Phase::Fresh || self.under_way(now).count() >= places || now.mono < least {
+            return Due::No;
+        }
+        // A wall clock that was set back may have brought it to life again, with the source left alone meanwhile.
+        let orphaned = phase != Phase::Expired && now.mono < self.orphaned_until.max(self.cold.1);
+        if now.mono < most || phase == Phase::Either || orphaned { Due::Perhaps } else { Due::Yes }
+    }
+
+    /// What somebody gets who does not wait.
+    pub(crate) fn at_hand(&self, now: At) -> Outcome {
+        self.valid(now).map_or(Outcome::Nothing, |held| Outcome::Served(held.generation))
+    }
+
+    /// What `get` answers after all that its call set off at once. `own`: a load of its own is under way.
+    pub(crate) fn get(&self, now: At, own: bool) -> Vec<Outcome> {
+        let alone = self.mode == Mode::Isolated;
+        let patient = self.under_way(now).any(|load| now.mono - load.since.mono < PATIENCE);
+        let failed = || self.last.iter().map(|&fault| Outcome::Failed(fault)).collect();
+        let full = Outcome::Failed(Fault { kind: ErrorKind::Throttled, call: None, asks: 0 });
+        match self.valid(now) {
+            Some(_) if alone && own => vec![Outcome::Waits],
+            Some(held) if !alone && held.phase(now) == Phase::Mandatory && patient => vec![Outcome::Waits],
+            Some(held) => vec![Outcome::Served(held.generation)],
+            None if own || !alone && self.under_way(now).next().is_some() => vec![Outcome::Waits],
+            None if alone && self.under_way(now).count() >= ISOLATED_LOADS && now.mono >= self.cold.0 => {
+                let paused: Vec<_> = if now.mono < self.cold.1 { failed() } else { Vec::new() };
+                [vec![full], paused].concat()
+            }
+            None => failed(),
+        }
+    }
+
+    /// What somebody gets who wants a newer one than `seen`.
+    pub(crate) fn newer(&self, seen: u64, now: At, own: bool) -> Outcome {
+        let shared = self.mode != Mode::Isolated && self.under_way(now).next().is_some();
+        match self.valid(now) {
+            Some(held) if held.generation != seen => Outcome::Served(held.generation),
+            _ if own || shared => Outcome::Waits,
+            _ => Outcome::Nothing,
+        }
+    }
+
+    pub(crate) fn under_way(&self, now: At) -> impl Iterator<Item = &Load> {
+        self.loads.iter().filter(move |load| !self.is_given_up(load, now))
+    }
+
+    fn is_given_up(&self, load: &Load, now: At) -> bool {
+        let age = now.mono - load.since.mono;
+        let adrift = match self.mode {
+            Mode::Isolated => age >= DEADLINE + MARGIN,
+            _ => !load.driven && age > DEADLINE,
+        };
+        load.given_up || load.lost || adrift
+    }
+
+    /// A load begins; `call` is 0 as long as nobody has moved it.
+    pub(crate) fn began(&mut self, call: u32, now: At, driven: bool) {
+        if let Some(load) = self.loads.iter_mut().find(|load| load.call == 0 && !load.lost) {
+            (load.call, load.since) = (call, now);
+            return;
+        }
+        assert_ne!(self.due(now), Due::No, "the source is called although nothing is due: {self:?}");
+        self.loads.retain(|load| load.call != 0);
+        for at in 0..self.loads.len() {
+            self.loads[at].given_up = self.is_given_up(&self.loads[at], now);
+        }
+        let impatient = self.mode == Mode::Isolated
+            && self.valid(now).is_some_and(|held| held.phase(now) < Phase::Mandatory);
+        let limit = if impatient { PATIENCE } else { DEADLINE };
+        if self.rejected.is_some() {
+            (self.last_forced, self.forced_until) = (now.mono, now.mono + self.forced_pause);
+        }
+        self.loads.push(Load {
+            call,
+            since: now,
+            follows: self.generation,
+            driven,
+            lost: false,
+            given_up: false,
+            limit,
+        });
+    }
+
+    /// The source answers. Gives how the load failed, if it did.
+    pub(crate) fn ended(&mut self, call: u32, now: At, answer: Result<Gift, Fault>) -> Option<Fault> {
+        let load = self.take(call)?;
+        let expired = Fault { kind: ErrorKind::Transient, call: None, asks: 0 };
+        let arrival = answer.and_then(|gift| {
+            // If the wall clock was set meanwhile, the reading that makes the request longer ago counts.
+            let elapsed = now.mono - load.since.mono;
+            let asked = At { mono: load.since.mono, wall: load.since.wall.min(now.wall - elapsed) };
+            let origin = if gift.from_arrival || gift.lifetime.is_none() { now } else { asked };
+            let held = Held {
+                generation: self.generation + 1,
+                number: gift.number,
+                origin,
+                lifetime: gift.lifetime.unwrap_or(NEVER),
+                hurried: false,
+                landed: now.mono,
+            };
+            if now.since(origin) < held.lifetime { Ok(held) } else { Err(expired) }
+        });
+        match arrival {
+            Ok(arrival) => {
+                self.arrived(&load, arrival, now);
+                None
+            }
+            Err(fault) => {
+                self.failed(&load, fault, now);
+                Some(fault)
+            }
+        }
+    }
+
+    /// The call is dropped before it answered. `polled`: by somebody who waited for it, or the task that drove it.
+    pub(crate) fn dropped(&mut self, call: u32, now: At, polled: bool) -> Option<Fault> {
+        let load = self.take(call)?;
+        let late = polled && !load.lost && now.mono - load.since.mono >= load.limit;
+        let fault = Fault { kind: ErrorKind::Transient, call: None, asks: 0 };
+        late.then(|| {
+            self.failed(&load, fault, now);
+            fault
+        })
+    }
+
+    fn take(&mut self, call: u32) -> Option<Load> {
+        let at = self.loads.iter().position(|load| load.call == call)?;
+        Some(self.loads.swap_remove(at))
+    }
+
+    fn arrived(&mut self, load: &Load, arrival: Held, now: At) {
+        let recurred = self.rejected == Some(arrival.number);
+        let replaced =
+            load.given_up && self.mode != Mode::Isolated && self.loads.iter().any(|other| !other.given_up);
+        if load.follows != self.generation || replaced && recurred {
+            return;
+        }
+        (self.failures, self.in_a_row, self.warm, self.cold) = (0, 0, (0, 0), (0, 0));
+        self.last.clear();
+        let same =
+            self.valid(now).copied().filter(|held| held.number == arrival.number && held.ends_with(&arrival));
+        if recurred {
+            self.forced_pause = (2 * self.forced_pause).min(300 * SECOND);
+        } else if self.held.is_none_or(|held| held.number != arrival.number) {
+            self.forced_pause = FORCED_LEAST;
+            self.forced_until = self.forced_until.min(self.last_forced + FORCED_LEAST);
+        }
+        if let Some(held) = same {
+            let remaining = held.lifetime - now.since(held.origin);
+            let tenth = if held.lifetime == NEVER { 0 } else { remaining / 10 };
+            let again = now.mono + tenth.max(5 * SECOND);
+            self.warm = (again, again);
+            self.held = Some(Held { hurried: false, ..held });
+        } else {
+            self.generation += 1;
+            self.held = Some(arrival);
+            self.rejected = None;
+        }
+        self.orphaned_until = 0;
+    }
+
+    fn failed(&mut self, load: &Load, fault: Fault, now: At) {
+        if load.given_up || self.mode == Mode::Isolated && load.follows != self.generation {
+            return;
+        }
+        self.failures += 1;
+        self.last = vec![fault];
+        let asks = fault.asks.min(300 * SECOND);
+        let after = |least: i128, most: i128| (now.mono + least.max(asks), now.mono + most.max(asks));
+        let valid = self.valid(now).copied();
+        let pause = match (valid, fault.kind) {
+            (Some(held), _) => {
+                let quarter = (held.lifetime - now.since(held.origin)) / 4;
+                self.warm =
+                    after(quarter.min(300 * SECOND).max(SECOND), quarter.min(600 * SECOND).max(SECOND));
+                after(0, 0)
+            }
+            (None, ErrorKind::Transient | ErrorKind::Throttled) => {
+                self.in_a_row += 1;
+                after(0, (SECOND / 10 << (self.in_a_row - 1).min(10)).min(5 * SECOND))
+            }
+            (None, _) => {
+                self.in_a_row += 1;
+                after(SECOND, 5 * SECOND)
+            }
+        };
+        self.cold = (self.cold.0.max(pause.0), self.cold.1.max(pause.1));
+    }
+
+    /// The service does not accept this generation any more.
+    pub(crate) fn invalidate(&mut self, generation: u64, now: At) {
+        let Some(held) = self.held.filter(|held| held.generation == generation) else { return };
+        (self.held, self.rejected) = (None, Some(held.number));
+        (self.warm, self.in_a_row, self.orphaned_until) = ((0, 0), 0, 0);
+        let refused = Fault { kind: ErrorKind::Rejected, call: None, asks: 0 };
+        let (least, most) = (self.forced_until, held.landed + self.forced_pause);
+        if now.mono < least {
+            self.last = vec![refused];
+            self.cold = (self.cold.0.max(least), self.cold.1.max(most));
+        } else if now.mono < most && self.was_rejected {
+            self.last.push(refused);
+            self.cold.1 = self.cold.1.max(most);
+        }
+        self.was_rejected = true;
+    }
+
+    /// A newer one is asked for. Gives whether that counts; only for a valid credential.
+    pub(crate) fn refresh(&mut self, generation: u64, now: At) -> bool {
+        let busy = self.under_way(now).next().is_some();
+        let current = self.valid(now).is_some_and(|held| held.generation == generation);
+        if !current || busy || now.mono < self.refresh_from || now.mono < self.cold.0 {
+            return false;
+        }
+        self.held = self.held.map(|held| Held { hurried: true, ..held });
+        (self.warm, self.orphaned_until, self.refresh_from) = ((0, 0), 0, now.mono + COOL_DOWN);
+        true
+    }
+
+    pub(crate) fn drop_tasks(&mut self) {
+        for load in self.loads.iter_mut().filter(|load| load.driven && !load.given_up) {
+            load.lost = true;
+            self.orphaned_until = load.since.mono + DEADLINE;
+        }
+    }
+}
+
+impl Held {
+    pub(crate) fn phase(&self, now: At) -> Phase {
+        let (age, life) = (now.since(self.origin), self.lifetime);
+        let minutes = 60 * SECOND;
+        let window = match life {
+            _ if life <= 20 * minutes => 5 * minutes,
+            _ if life < 90 * minutes => 15 * minutes,
+            _ => 60 * minutes,
+        };
+        let window = window.min(life / 2);
+        // Clocks are read coarsely in a credential's youth, so it ends no later than this before the end.
+        let youth = (life - window).min(life - 20_000_000);
+        match age {
+            _ if age >= life => Phase::Expired,
+            _ if age >= life - minutes.min(life / 4) => Phase::Mandatory,
+            _ if life == NEVER && !self.hurried => Phase::Fresh,
+            _ if age >= life - window / 2 || self.hurried => Phase::Advisory,
+            _ if age < youth => Phase::Fresh,
+            _ => Phase::Either,
+        }
+    }
+
+    /// How long after now it reaches this share (of 1,000) of its life.
+    pub(crate) fn until(&self, share: i128, now: At) -> i128 {
+        self.lifetime.min(43_200 * SECOND) * share / 1_000 - now.since(self.origin)
+    }
+
+    fn ends_with(&self, other: &Self) -> bool {
+        let end = |held: &Self| held.origin.wall + held.lifetime;
+        self.lifetime.max(other.lifetime) == NEVER && self.lifetime == other.lifetime
+            || (end(self) - end(other)).abs() <= SECOND
+    }
+}
+
+impl At {
+    /// Of two clocks the one counts on which more time has passed.
+    fn since(self, origin: Self) -> i128 {
+        (self.mono - origin.mono).max(self.wall - origin.wall)
+    }
+}
+
+impl From<Now> for At {
+    fn from(now: Now) -> Self {
+        let wall = now.wall().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let nanos = |time: std::time::Duration| i128::try_from(time.as_nanos()).unwrap_or(NEVER);
+        Self { mono: nanos(now.monotonic()), wall: nanos(wall) }
+    }
+}
