@@ -100,8 +100,8 @@
 //! Anything that gives out credentials is a [`Provider`]; [`provider_fn`](crate::provider_fn) makes one of a closure.
 //!
 //! * **Fetch, and nothing else.** No cache, no waiting, no second source behind a failing one: that is done here. Retry
-//!   only what the protocol asks for, and end before the load deadline (15 s), since only the source knows what went
-//!   wrong.
+//!   only what the protocol asks for. Bound each attempt: a call that never answers holds all who wait until the load
+//!   deadline (15 s), and only the source knows what went wrong.
 //! * **Say when it ends.** [`Expiring::at`](crate::Expiring::at) with the server's date where there is one,
 //!   [`after`](crate::Expiring::after) for a lifetime in seconds, [`never`](crate::Expiring::never) for what only a
 //!   rejection ends.
