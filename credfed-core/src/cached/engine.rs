@@ -250,12 +250,12 @@ impl<C: Send + Sync + 'static> Core<C> {
         }
     }
 
-    /// The load that is to bring something newer than `seen`: the one under way, or one that begins now if
-    /// [`refresh`](Self::refresh) would begin it. `None` if there is neither.
+    /// The load that is to bring something newer than `seen`: the one under way, or one that begins now because it
+    /// is due or [`refresh`](Self::refresh) would ask for it. `None` if there is neither.
     pub(super) fn load_newer(self: &Arc<Self>, seen: &Cached<C>) -> Option<Load<C>> {
-        if self.ask_for_newer(seen)
-            && let Verdict::Wait { load: Load::Own(own), .. } = self.decide(0)
-        {
+        self.ask_for_newer(seen);
+        // Whoever may not ask: another one has asked and not begun it yet, or had nobody to drive it.
+        if let Verdict::Wait { load: Load::Own(own), .. } = self.decide(0) {
             return Some(Load::Own(own));
         }
         let now = self.runtime.now();

@@ -271,7 +271,7 @@ impl<C: Send + Sync + 'static> CachedProvider<C> {
     ///
     /// Joins the load that is under way, whoever began it. Gives what is current afterwards if it is newer than
     /// `seen`, at the latest after the [load deadline](Builder::load_deadline); `None` at once if no load is under
-    /// way and none may be asked for.
+    /// way, none is due and none may be asked for.
     pub fn refreshed(&self, seen: &Cached<C>) -> Refreshed<C> {
         Refreshed::new(Arc::clone(&self.core), seen.clone())
     }
