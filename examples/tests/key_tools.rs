@@ -1,5 +1,7 @@
 //! The tools `keyring` and `issuer`, run as programs.
 
+#![allow(clippy::unwrap_used, reason = "only tests call this")]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
