@@ -1,6 +1,6 @@
 //! The tools `keyring` and `issuer`, run as programs.
 
-#![expect(clippy::unwrap_used, reason = "only tests call this")]
+#![allow(clippy::unwrap_used, reason = "only tests call this")]
 
 use std::fs;
 use std::path::Path;
