@@ -6,7 +6,7 @@
 //!
 //! ```console
 //! $ export RUSTFLAGS="--cfg credfed_shuttle" CARGO_TARGET_DIR=target/shuttle
-//! $ cargo test -p credfed-core --lib shuttle_tests
+//! $ cargo test -p credfed-core --lib --no-default-features shuttle_tests
 //! ```
 
 mod ageing;
