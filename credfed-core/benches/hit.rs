@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use credfed_core::runtime::{Runtime, TokioRuntime};
-use credfed_core::{AwsCredentials, CachedProvider, Expiring, Identity, Secret, provider_fn};
+use credfed_core::{AwsCredentials, CachedProvider, Expiring, Identity, ProviderPool, Secret, provider_fn};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 #[expect(clippy::unwrap_used, reason = "a bench")]
@@ -37,6 +37,12 @@ fn hit(c: &mut Criterion) {
     group.bench_function("derive", |b| {
         b.iter(|| black_box(&cached).derive(|keys| keys.access_key_id().len()));
     });
+    let (pool, identities) = full_pool();
+    let mut next = identities.iter().cycle();
+    group.bench_function("pool get", |b| b.iter(|| black_box(&pool).get(&identities[0])));
+    group.bench_function("pool get, one of 1,024 in turn", |b| {
+        b.iter(|| next.next().map(|identity| black_box(&pool).get(identity)));
+    });
     group.bench_function("coarse clocks alone", |b| b.iter(|| black_box(&TokioRuntime).coarse_now()));
     group.finish();
 
@@ -57,6 +63,21 @@ fn hit(c: &mut Criterion) {
         drop(stop);
     });
     group.finish();
+}
+
+/// As many proven providers as fit by default.
+#[expect(clippy::unwrap_used, reason = "a bench")]
+fn full_pool() -> (ProviderPool<u32>, Vec<Identity>) {
+    let pool = ProviderPool::new();
+    let identities: Vec<_> = (0..1_024_u32)
+        .map(|number| Identity::of("bench").part("number", number.to_be_bytes()).finish())
+        .collect();
+    for &identity in &identities {
+        let make =
+            || provider_fn(identity, || async { Ok(Expiring::after(7, Duration::from_secs(12 * 3600))) });
+        futures::executor::block_on(pool.get_or_insert_with(identity, make).unwrap().get()).unwrap();
+    }
+    (pool, identities)
 }
 
 criterion_group!(benches, hit);

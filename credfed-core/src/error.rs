@@ -182,6 +182,10 @@ impl Error for ProviderError {
 }
 
 fn printable(text: Cow<'static, str>) -> Cow<'static, str> {
+    // Nearly all texts, at a fraction of the cost: a flood of errors may be what is told of.
+    if text.len() <= LONGEST_TEXT && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text;
+    }
     let fits = text.chars().nth(LONGEST_TEXT).is_none();
     if fits && !text.chars().any(does_not_print) {
         return text;

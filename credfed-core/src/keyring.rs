@@ -13,8 +13,8 @@
 //! ```
 //!
 //! # States
-//! They follow from the activation times (seconds since 1970) and the time now; nothing in the file has to change
-//! when a key takes over.
+//! They follow from the activation times (seconds since 1970, at the creation or later) and the time now; nothing in
+//! the file has to change when a key takes over.
 //!
 //! | state | what it does | which it is |
 //! |---|---|---|
@@ -26,7 +26,7 @@
 //! [`KeyRing::rotate`] adds a key that becomes current later than every replica has read the file again. Whichever
 //! replica is first to seal with it, all others open it. [`KeyRing::retire`] takes out the keys that no living
 //! session can need. A key that leaked is taken out with [`KeyRing::remove`]: at the next reload everything that it
-//! sealed is refused.
+//! sealed is refused. A ring in a file is changed through [`KeyRingFile::update`], by one at a time.
 //!
 //! # Loading
 //! A load is all or nothing, and refuses what is no good key: see [`KeyRingError`], each of which says what to do.

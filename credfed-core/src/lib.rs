@@ -22,6 +22,7 @@
 //! | for | see |
 //! |---|---|
 //! | the rules of the cache | [`cached`] |
+//! | one cache per tenant, a bounded number of them | [`ProviderPool`] |
 //! | a source of your own | [`Provider`], [`provider_fn`], [`Identity`] |
 //! | keys from the environment | [`aws::EnvProvider`] |
 //! | a token that somebody else rotates in a file | [`TokenFile`] |
@@ -54,14 +55,17 @@ mod identity;
 #[cfg(any(feature = "oidc", feature = "session"))]
 mod private_file;
 mod provider;
+mod regular_file;
 mod secret;
 mod token_file;
 
-pub use cached::{Cached, CachedProvider, Get, Rejection};
+pub use cached::{Cached, CachedProvider, Get, ProviderPool, Rejection};
 pub use credentials::{AwsCredentials, Azure, BearerToken, Google};
 pub use error::{ErrorKind, ProviderError};
 pub use expiring::Expiring;
 pub use identity::{Identity, IdentityBuilder};
+#[cfg(any(feature = "oidc", feature = "session"))]
+pub use private_file::FileError;
 pub use provider::{Provider, ProviderFn, StaticProvider, provider_fn};
 pub use runtime::{Clock, SystemClock};
 #[cfg(any(test, feature = "test-util"))]

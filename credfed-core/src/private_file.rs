@@ -1,18 +1,83 @@
-//! Small files with secrets in them: read within a limit, written all or nothing, for their owner only.
+//! Small files with secrets in them: read within a limit, changed by one at a time, for their owner only.
 
-use std::fs::{self, File, OpenOptions};
-use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+mod claim;
+#[cfg(test)]
+mod tests;
+
+use std::error::Error;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::Secret;
+pub(crate) use self::claim::Claim;
+use crate::runtime::Runtime;
+use crate::{Secret, regular_file};
 
-/// Reads a text file of at most `limit` bytes; a longer one is [`io::ErrorKind::FileTooLarge`]. A file that others
-/// may read is read all the same, and warned of.
-pub(crate) fn read(path: &Path, limit: usize) -> io::Result<Secret> {
-    let mut file = File::open(path)?;
+/// The least time between two looks at a file.
+const SHORTEST_WATCH: Duration = Duration::from_secs(1);
+
+/// Why a file of keys cannot be read or written, and what to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The system refused.
+    Io(io::ErrorKind),
+    /// There is something under that name that is no regular file: a folder, a pipe, a device.
+    NotAFile,
+    /// It is longer than such a file can be.
+    TooLong,
+    /// It was to be made, and is there already.
+    Exists,
+    /// Another process, or another thread, is changing it.
+    Busy,
+    /// A link leads to nothing.
+    Dangling,
+    /// It belongs to another user, and cannot be given back to it after the change.
+    Owner,
+    /// What was left beside it by a change that did not end cannot be cleared away.
+    InTheWay,
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Io(kind) => return write!(f, "{kind}: check its path and its permissions"),
+            Self::NotAFile => "it is no regular file: give the path of the right one",
+            Self::TooLong => "it is too long: give the path of the right one",
+            Self::Exists => "it is there already: rotate it, or name another file",
+            Self::Busy => "another change of it is under way: try again in a moment",
+            Self::Dangling => "it is a link that leads nowhere: take the link away, or name another file",
+            Self::Owner => {
+                "it belongs to another user, who could not read it after the change: change it as that user"
+            }
+            Self::InTheWay => {
+                "a change of it did not end, and .NAME.credfed-new beside it cannot be removed: remove that"
+            }
+        })
+    }
+}
+
+impl Error for FileError {}
+
+impl From<io::Error> for FileError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::IsADirectory => Self::NotAFile,
+            kind => Self::Io(kind),
+        }
+    }
+}
+
+/// Reads a text file of at most `limit` bytes. A file that others may read is read all the same, and warned of.
+pub(crate) fn read(path: &Path, limit: usize) -> Result<Secret, FileError> {
+    let (mut file, length) = regular_file::open(path)?.ok_or(FileError::NotAFile)?;
+    if !usize::try_from(length).is_ok_and(|length| length <= limit) {
+        return Err(FileError::TooLong);
+    }
     warn_if_others_may_read(path, &file);
     // Room for all of it and one byte too many, so that no half of it is left behind by a reallocation.
     let mut text = Zeroizing::new(vec![0; limit.saturating_add(1)]);
@@ -22,59 +87,33 @@ pub(crate) fn read(path: &Path, limit: usize) -> io::Result<Secret> {
             Ok(0) => break,
             Ok(read) => length += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
     }
     if length > limit {
-        return Err(io::ErrorKind::FileTooLarge.into());
+        return Err(FileError::TooLong);
     }
     let text = text.get(..length).unwrap_or_default();
-    let text = std::str::from_utf8(text).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+    let text = std::str::from_utf8(text).map_err(|_| FileError::Io(io::ErrorKind::InvalidData))?;
     Ok(Secret::new(text))
 }
 
-/// Writes a file so that a reader sees the old text or the new one, whole, even after a crash; readable and
-/// writable for its owner only. The folder must be there.
-pub(crate) fn write(path: &Path, text: &Secret) -> io::Result<()> {
-    // What the path leads to is replaced, not a link on the way to it.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let temporary = beside(&path)?;
-    let written = write_to(&temporary, text).and_then(|()| fs::rename(&temporary, &path));
-    if written.is_err() {
-        // The error that matters is the first one.
-        let _ = fs::remove_file(&temporary);
+/// Writes a file, whatever it held. See [`Claim::put`].
+pub(crate) fn write(path: &Path, text: &Secret) -> Result<(), FileError> {
+    Claim::of(path)?.put(text)
+}
+
+/// Makes a file, and leaves alone what is there already. See [`Claim::put_new`].
+pub(crate) fn create(path: &Path, text: &Secret) -> Result<(), FileError> {
+    Claim::of(path)?.put_new(text)
+}
+
+/// Reads a file again, `every` so often; see [`SHORTEST_WATCH`].
+pub(crate) async fn watch(runtime: &dyn Runtime, every: Duration, mut reload: impl FnMut()) {
+    loop {
+        runtime.sleep(every.max(SHORTEST_WATCH)).await;
+        reload();
     }
-    written?;
-    sync_folder(&path)
-}
-
-fn write_to(temporary: &Path, text: &Secret) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(temporary)?;
-    file.write_all(text.expose().as_bytes())?;
-    file.sync_all()
-}
-
-/// A name of its own in the same folder, since a rename does not cross file systems.
-fn beside(path: &Path) -> io::Result<PathBuf> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut temporary = std::ffi::OsString::from(".");
-    temporary.push(name);
-    temporary.push(format!(".{:016x}", RandomState::new().hash_one(std::process::id())));
-    Ok(path.with_file_name(temporary))
-}
-
-/// The rename itself is on disk only once its folder is.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    if let Some(folder) = path.parent() {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
 }
 
 fn warn_if_others_may_read(path: &Path, file: &File) {
@@ -94,70 +133,4 @@ fn warn_if_others_may_read(path: &Path, file: &File) {
 fn others_may_read(file: &File) -> bool {
     use std::os::unix::fs::PermissionsExt;
     file.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new() -> Self {
-            let name = format!("credfed-private-{:016x}", RandomState::new().hash_one(0));
-            let path = std::env::temp_dir().join(name);
-            fs::create_dir(&path).unwrap();
-            Self(path)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    #[test]
-    fn what_is_written_is_read_and_nothing_else_is_left() {
-        let folder = Folder::new();
-        let path = folder.0.join("ring.json");
-        for text in ["first", "the second, longer"] {
-            write(&path, &Secret::new(text)).unwrap();
-            assert_eq!(read(&path, 100).unwrap().expose(), text);
-        }
-        assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_file_that_is_too_long_is_refused_and_one_at_the_limit_is_not() {
-        let folder = Folder::new();
-        let path = folder.0.join("ring.json");
-        write(&path, &Secret::new("12345")).unwrap();
-        assert_eq!(read(&path, 5).unwrap().expose(), "12345");
-        assert_eq!(read(&path, 4).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn only_the_owner_may_read_what_is_written() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = Folder::new();
-        let path = folder.0.join("ring.json");
-        write(&path, &Secret::new("secret")).unwrap();
-        assert!(!others_may_read(&File::open(&path).unwrap()));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(others_may_read(&File::open(&path).unwrap()));
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_link_stays_a_link() {
-        let folder = Folder::new();
-        let (real, link) = (folder.0.join("real"), folder.0.join("link"));
-        fs::write(&real, "old").unwrap();
-        std::os::unix::fs::symlink(&real, &link).unwrap();
-        write(&link, &Secret::new("new")).unwrap();
-        assert!(link.is_symlink());
-        assert_eq!(fs::read_to_string(&real).unwrap(), "new");
-    }
 }

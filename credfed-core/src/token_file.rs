@@ -1,6 +1,5 @@
 //! Tokens that somebody else keeps fresh in a file.
 
-use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::runtime::{Runtime, default_runtime};
-use crate::{Expiring, Identity, Provider, ProviderError, Secret};
+use crate::{Expiring, Identity, Provider, ProviderError, Secret, regular_file};
 
 /// The most that a token file may hold, in bytes.
 const MOST: usize = 64 * 1024;
@@ -119,23 +118,15 @@ impl From<io::Error> for Fault {
 }
 
 fn read(path: &Path) -> Result<Secret, Fault> {
-    // Opening a pipe would wait for somebody to write to it.
-    if !fs::metadata(path)?.is_file() {
-        return Err(Fault::NotAFile);
-    }
-    let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(Fault::NotAFile);
-    }
-    let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    let (mut file, long) = regular_file::open(path)?.ok_or(Fault::NotAFile)?;
+    let length = usize::try_from(long).unwrap_or(usize::MAX);
     if length > MOST {
         return Err(Fault::TooLong);
     }
     // Room for more than is read, so that the buffer never moves and leaves a copy behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(length + 64));
-    file.by_ref().take(metadata.len() + 1).read_to_end(&mut bytes)?;
-    if bytes.len() != length || file.metadata()?.len() != metadata.len() {
+    file.by_ref().take(long.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() != length || file.metadata()?.len() != long {
         return Err(Fault::Torn);
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| Fault::NoToken)?.trim_ascii_end();

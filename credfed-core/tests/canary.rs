@@ -12,7 +12,7 @@ use credfed_core::aws::EnvProvider;
 use credfed_core::transport::HttpTransport;
 use credfed_core::{
     AwsCredentials, Azure, BearerToken, CachedProvider, Expiring, Identity, Provider, ProviderError,
-    Rejection, Secret, StaticProvider, VirtualRuntime, provider_fn,
+    ProviderPool, Rejection, Secret, StaticProvider, VirtualRuntime, provider_fn,
 };
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -92,6 +92,19 @@ fn walk(texts: &mut Vec<String>) {
     while let Some(error) = link {
         texts.push(format!("{error} {error:?}"));
         link = error.source();
+    }
+
+    let pool = ProviderPool::builder().capacity(1).admission(3, Duration::from_secs(3600));
+    texts.push(format!("{pool:?} {pool:#?}"));
+    let pool = pool.build();
+    for tenant in ["a", "b", "c", "d"] {
+        let identity = Identity::of(MARK).part("tenant", tenant).finish();
+        let make = || provider_fn(identity, || async { Ok(Expiring::never(format!("{MARK}-raw"))) });
+        match pool.get_or_insert_with(identity, make) {
+            Ok(provider) => drop(futures::executor::block_on(provider.get()).unwrap()),
+            Err(error) => texts.push(format!("{error} {error:?} {:?}", error.source())),
+        }
+        texts.push(format!("{pool:?} {:?}", pool.status()));
     }
 
     #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! A hit allocates nothing. Alone in its process, so that nothing else counts.
+//! A hit allocates nothing, and neither does finding the provider in a pool. Alone in its process, so that nothing else counts.
 
 use std::alloc::System;
 use std::future::Future;
@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use credfed_core::{AwsCredentials, CachedProvider, Expiring, Identity, Secret, provider_fn};
+use credfed_core::{AwsCredentials, CachedProvider, Expiring, Identity, ProviderPool, Secret, provider_fn};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -15,11 +15,15 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 #[test]
 fn a_hit_allocates_nothing() {
-    let source = provider_fn(Identity::of("test").finish(), || async {
-        let keys = AwsCredentials::new("AKID", Secret::new("secret"), Some(Secret::new("token")));
-        Ok(Expiring::after(keys, Duration::from_secs(3600)))
-    });
-    let provider = CachedProvider::new(source);
+    let identity = Identity::of("test").finish();
+    let source = || {
+        provider_fn(identity, || async {
+            let keys = AwsCredentials::new("AKID", Secret::new("secret"), Some(Secret::new("token")));
+            Ok(Expiring::after(keys, Duration::from_secs(3600)))
+        })
+    };
+    let pool = ProviderPool::new();
+    let provider = pool.provider(source()).unwrap();
     futures::executor::block_on(provider.get()).unwrap();
     let mut reader = provider.reader();
     let mut round = |provider: &CachedProvider<AwsCredentials>| {
@@ -31,6 +35,8 @@ fn a_hit_allocates_nothing() {
         let answer = Pin::new(&mut get).poll(&mut Context::from_waker(Waker::noop()));
         let Poll::Ready(Ok(cached)) = answer else { panic!("not a hit") };
         assert_eq!(*cached.derive(|keys| keys.access_key_id().len()), 4);
+        assert!(black_box(pool.get(&identity)).is_some());
+        assert!(black_box(pool.get_or_insert_with(identity, source)).is_ok());
     };
     round(&provider);
     // Other threads of the process may allocate at any moment. What a hit allocates shows every time.

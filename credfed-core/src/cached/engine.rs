@@ -57,21 +57,22 @@ pub(super) enum Verdict<C> {
 
 impl<C: Send + Sync + 'static> Core<C> {
     pub(super) fn new(builder: Builder<C>) -> Self {
-        let digest = builder.identity.digest();
+        let Builder { source, identity, settings } = builder;
+        let digest = identity.digest();
         let salt = digest.iter().take(8).fold(0_u64, |salt, &byte| (salt << 8) | u64::from(byte));
         Self {
             snapshot: Snapshot::empty(),
-            gate: Lock::new(Gate::new(builder.runtime.seed() ^ salt)),
-            source: builder.source,
-            identity: builder.identity,
-            runtime: builder.runtime,
-            observer: builder.observer,
-            windows: builder.windows,
-            mode: builder.mode,
-            load_deadline: builder.load_deadline,
-            refresh_cooldown: builder.refresh_cooldown,
-            serve_expired: builder.serve_expired,
-            isolated_loads: builder.isolated_loads,
+            gate: Lock::new(Gate::new(settings.runtime.seed() ^ salt)),
+            source,
+            identity,
+            runtime: settings.runtime,
+            observer: settings.observer,
+            windows: settings.windows,
+            mode: settings.mode,
+            load_deadline: settings.load_deadline,
+            refresh_cooldown: settings.refresh_cooldown,
+            serve_expired: settings.serve_expired,
+            isolated_loads: settings.isolated_loads,
         }
     }
 
@@ -249,12 +250,12 @@ impl<C: Send + Sync + 'static> Core<C> {
         }
     }
 
-    /// The load that is to bring something newer than `seen`: the one under way, or one that begins now if
-    /// [`refresh`](Self::refresh) would begin it. `None` if there is neither.
+    /// The load that is to bring something newer than `seen`: the one under way, or one that begins now because it
+    /// is due or [`refresh`](Self::refresh) would ask for it. `None` if there is neither.
     pub(super) fn load_newer(self: &Arc<Self>, seen: &Cached<C>) -> Option<Load<C>> {
-        if self.ask_for_newer(seen)
-            && let Verdict::Wait { load: Load::Own(own), .. } = self.decide(0)
-        {
+        self.ask_for_newer(seen);
+        // Whoever may not ask: another one has asked and not begun it yet, or had nobody to drive it.
+        if let Verdict::Wait { load: Load::Own(own), .. } = self.decide(0) {
             return Some(Load::Own(own));
         }
         let now = self.runtime.now();

@@ -1,5 +1,8 @@
 //! The one cached provider: everything that expires goes through it.
 //!
+//! [Rules](#rules) · [States](#states) · [A source of one's own](#a-source-of-ones-own) · [Which mode](#which-mode) ·
+//! [What to alert on](#what-to-alert-on)
+//!
 //! # Rules
 //!
 //! | state | nobody is loading | a load is under way | the source is left alone |
@@ -11,7 +14,8 @@
 //! | rejected | as expired | wait for it | the shared last error |
 //!
 //! 1. **One load.** There is at most one load under way, and all who wait for it drive it: it does not matter
-//!    whose task began it, or whether that task is still there. All who wait share its one error.
+//!    whose task began it, or whether that task is still there. All who wait share its one error. (In
+//!    [`Mode::Isolated`] nobody shares a load.)
 //! 2. **Ahead of time.** [`Windows`] says when a credential begins to be due. Nobody waits for a refresh until
 //!    a minute before expiry, and then for two seconds at most.
 //! 3. **A valid credential is never replaced by an error.** Behind one, a failing source is asked again after
@@ -30,9 +34,11 @@
 //! 8. **Nothing runs when idle.** A load is driven by a task of its own where the runtime can spawn one, and by
 //!    those who wait where it cannot ([`Mode`]). A load whose runtime was dropped is begun once more by whoever
 //!    waits for it; the source then sees one more call for each such runtime, and after the second one those
-//!    who wait drive it alone. Since all who wait poll the load, its sockets may belong to the runtime of a visitor; if that one
-//!    goes, the load fails like any other, and all who wait share the error.
+//!    who wait drive it alone. Since all who wait poll the load, its sockets may belong to the runtime of a visitor;
+//!    if that one goes, the load fails like any other, and all who wait share the error.
 //! 9. **The hit path** takes no lock, awaits nothing and allocates nothing.
+//!
+//! One cache is for one [`Identity`]. For one per tenant, a bounded number of them, see [`ProviderPool`].
 //!
 //! ```
 //! use std::time::{Duration, SystemTime};
@@ -70,6 +76,93 @@
 //! # }
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # States
+//!
+//! ```text
+//!                  half the lifetime at         a minute before expiry,
+//!                  the earliest                 or a quarter of the lifetime
+//!
+//!            load  ┌───────┐       ┌──────────┐       ┌───────────┐       ┌─────────┐
+//!         ┌───────▶│ fresh │──────▶│ advisory │──────▶│ mandatory │──────▶│ expired │
+//!         │        └───────┘       └──────────┘       └───────────┘       └─────────┘
+//!     ┌───────┐        ▲                │ load              │ load             │ load
+//!     │ empty │        └────────────────┴───────────────────┴──────────────────┘
+//!     └───────┘
+//!         ▲     invalidate, from any state with a credential, if it is that very one
+//! ```
+//!
+//! A failed load changes no state: it leaves the source alone for a while. [`CachedProvider::status`] tells the state,
+//! how many loads failed in a row, and with what.
+//!
+//! # A source of one's own
+//!
+//! Anything that gives out credentials is a [`Provider`]; [`provider_fn`](crate::provider_fn) makes one of a closure.
+//!
+//! * **Fetch, and nothing else.** No cache, no waiting, no second source behind a failing one: that is done here. Retry
+//!   only what the protocol asks for. Bound each attempt: a call that never answers holds all who wait until the load
+//!   deadline (15 s), and only the source knows what went wrong.
+//! * **Say when it ends.** [`Expiring::at`](crate::Expiring::at) with the server's date where there is one,
+//!   [`after`](crate::Expiring::after) for a lifetime in seconds, [`never`](crate::Expiring::never) for what only a
+//!   rejection ends.
+//! * **Class the failures.** [`transient`](crate::ProviderError::transient): soon again.
+//!   [`throttled`](crate::ProviderError::throttled): when the server says. [`rejected`](crate::ProviderError::rejected)
+//!   and [`misconfigured`](crate::ProviderError::misconfigured): a person has to look, and callers hear of it for
+//!   seconds without a call.
+//! * **Put every input into the [`Identity`]:** endpoint, role, audience, scopes, policies. Two that differ in one input
+//!   must never share a credential. Nothing of a request belongs in it.
+//! * **Be safe to drop at any `await`:** a load that takes too long is dropped.
+//! * **Know the very same credential:** servers that repeat one until minutes before its expiry are asked less often if
+//!   [`Provider::is_same`] tells. The default knows this crate's own types.
+//!
+//! ```
+//! use std::time::Duration;
+//! use credfed_core::{AwsCredentials, CachedProvider, Expiring, Identity, Provider, ProviderError, Secret};
+//!
+//! #[derive(Debug)]
+//! struct Vault {
+//!     path: String,
+//! }
+//!
+//! impl Provider for Vault {
+//!     type Credential = AwsCredentials;
+//!
+//!     fn identity(&self) -> Identity {
+//!         Identity::of("vault").part("path", &self.path).finish()
+//!     }
+//!
+//!     async fn provide(&self) -> Result<Expiring<AwsCredentials>, ProviderError> {
+//!         let keys = AwsCredentials::new("ASIAEXAMPLE", Secret::new("secret"), Some(Secret::new("token")));
+//!         Ok(Expiring::after(keys, Duration::from_secs(900)))
+//!     }
+//! }
+//!
+//! # futures::executor::block_on(async {
+//! let provider = CachedProvider::new(Vault { path: "aws/sts/reader".into() });
+//! assert_eq!(provider.get().await?.access_key_id(), "ASIAEXAMPLE");
+//! assert!(provider.status().is_ready());
+//! # Ok::<_, ProviderError>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # Which mode
+//!
+//! | where | [`Mode`] | a refresh ahead of time costs callers |
+//! |---|---|---|
+//! | a server on tokio | [`Spawned`](Mode::Spawned), the default | nothing |
+//! | any other executor, or none that can spawn | [`Inline`](Mode::Inline) | a poll each, and up to 2 s in the last minute |
+//! | a runtime that stops a request which waits for another one's | [`Isolated`](Mode::Isolated) | one of them its own load |
+//!
+//! # What to alert on
+//!
+//! | sign | says | do |
+//! |---|---|---|
+//! | `consecutive_failures` above 2 while [`is_ready`](Status::is_ready) | the source fails behind a valid credential; `expires_in` is the time that is left | look at `last_error` and the log's `no new credential`: nobody has noticed yet |
+//! | `is_ready` false | callers get errors | page somebody; a readiness probe takes the instance out |
+//! | [`Observer::served_while_failing`] | the same as the first, per caller | count it |
+//! | `last_error` of kind `Rejected` or `Misconfigured` | no retry will help | role, trust, policy, audience |
+//! | [`Observer::invalidated`] again and again | the service rejects what the source gives | clocks, region, or a role that was taken away |
+//! | `refreshing` for longer than the load deadline | nobody drives loads | [which mode](#which-mode) |
 
 mod backoff;
 mod builder;
@@ -81,8 +174,12 @@ mod isolated;
 mod landing;
 mod modes;
 mod observer;
+mod pool;
 mod reader;
 mod shared;
+#[cfg(all(test, credfed_shuttle))]
+#[path = "../../tests/shuttle/mod.rs"]
+mod shuttle_tests;
 mod slot;
 mod status;
 mod sync;
@@ -91,12 +188,13 @@ mod windows;
 use std::fmt;
 use std::sync::Arc;
 
-pub use builder::Builder;
 #[cfg(feature = "aws")]
 pub(crate) use builder::LOAD_DEADLINE;
+pub use builder::{Builder, Settings};
 pub use get::{Get, Refreshed};
 pub use modes::Mode;
 pub use observer::Observer;
+pub use pool::{PoolBuilder, PoolError, PoolStatus, ProviderPool};
 pub use reader::Reader;
 pub use slot::Cached;
 pub use status::{State, Status};
@@ -173,7 +271,7 @@ impl<C: Send + Sync + 'static> CachedProvider<C> {
     ///
     /// Joins the load that is under way, whoever began it. Gives what is current afterwards if it is newer than
     /// `seen`, at the latest after the [load deadline](Builder::load_deadline); `None` at once if no load is under
-    /// way and none may be asked for.
+    /// way, none is due and none may be asked for.
     pub fn refreshed(&self, seen: &Cached<C>) -> Refreshed<C> {
         Refreshed::new(Arc::clone(&self.core), seen.clone())
     }

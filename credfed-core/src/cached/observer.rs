@@ -40,4 +40,10 @@ pub trait Observer: fmt::Debug + Send + Sync + 'static {
     fn invalidated(&self, identity: &Identity, why: Rejection) {
         let _ = (identity, why);
     }
+
+    /// A [`ProviderPool`](super::ProviderPool) let go of a provider, to make room or because nobody had used it
+    /// for long. What it held is dropped, and so wiped, unless somebody got hold of it elsewhere.
+    fn evicted(&self, identity: &Identity) {
+        let _ = identity;
+    }
 }

@@ -4,12 +4,12 @@
 //! stays pending until the deadline of its load instead of locking up a thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures::future::BoxFuture;
 
-use crate::cached::sync::{AtomicBool, Lock, Ordering, fence};
+use crate::cached::sync::{AtomicBool, Lock, OnceLock, Ordering, fence};
 
 /// One handle; each waiter has its own.
 pub(super) struct Shared<T> {

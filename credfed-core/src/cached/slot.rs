@@ -3,10 +3,10 @@
 use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cached::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::cached::sync::{AtomicBool, AtomicU64, OnceLock, Ordering};
 use crate::cached::windows::Plan;
 use crate::runtime::{Now, nanos};
 

@@ -89,7 +89,7 @@ impl Entry<'_> {
         if KeyId::of(&master) != id {
             return Err(KeyRingError::OtherKeyId { stated: id, computed: KeyId::of(&master) });
         }
-        if self.created > LAST_SECOND || self.activates > LAST_SECOND {
+        if self.activates < self.created || self.activates > LAST_SECOND {
             return Err(KeyRingError::Times(id));
         }
         Ok(MasterKey::new(master, self.created, self.activates))

@@ -3,14 +3,13 @@
 use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
-use std::io;
 use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
 use super::document;
 use super::key::{KeyId, MASTER, MasterKey, time};
-use crate::Secret;
+use crate::{FileError, Secret};
 
 /// A set of master keys; see [the module](super). It never changes: rotating makes another one.
 pub struct KeyRing {
@@ -202,7 +201,7 @@ impl fmt::Debug for KeyRing {
 #[non_exhaustive]
 pub enum KeyRingError {
     /// The file cannot be read or written.
-    File(io::ErrorKind),
+    File(FileError),
     /// More than 64 KiB of text.
     TooLong,
     /// The text is not the JSON of a ring: broken, a field too many, a field missing, or of another type.
@@ -239,7 +238,7 @@ pub enum KeyRingError {
     Duplicate(KeyId),
     /// Two keys become current in the same second.
     SameActivation(KeyId, KeyId),
-    /// A time after the year 9999.
+    /// A time after the year 9999, or an activation before the key was made.
     Times(KeyId),
     /// There is no key of that name.
     UnknownKey(KeyId),
@@ -257,9 +256,7 @@ impl fmt::Display for KeyRingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const DRAW: &str = "draw 32 bytes at random (keyring new makes a ring, keyring rotate adds a key)";
         match self {
-            Self::File(kind) => {
-                write!(f, "the key ring's file cannot be used ({kind}): check its path and its permissions")
-            }
+            Self::File(error) => write!(f, "the key ring's file cannot be used: {error}"),
             Self::TooLong => {
                 f.write_str("the key ring is longer than 64 KiB: give the path of the right file")
             }
@@ -286,7 +283,10 @@ impl fmt::Display for KeyRingError {
             Self::SameActivation(a, b) => {
                 write!(f, "keys {a} and {b} become current in the same second: move one of them")
             }
-            Self::Times(id) => write!(f, "key {id} has a time after the year 9999; times are in seconds"),
+            Self::Times(id) => write!(
+                f,
+                "key {id} has a time after the year 9999, or becomes current before it was made; times are in seconds"
+            ),
             Self::UnknownKey(id) => write!(f, "there is no key {id} in the key ring"),
             Self::CurrentKey(id) => {
                 write!(f, "key {id} is the current one: rotate first, at once if it leaked")
@@ -301,6 +301,15 @@ impl fmt::Display for KeyRingError {
 }
 
 impl Error for KeyRingError {}
+
+impl From<FileError> for KeyRingError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::TooLong => Self::TooLong,
+            error => Self::File(error),
+        }
+    }
+}
 
 fn draw(created: u64, activates: u64) -> Result<MasterKey, KeyRingError> {
     let mut master = Zeroizing::new([0; MASTER]);

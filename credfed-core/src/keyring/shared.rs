@@ -12,13 +12,15 @@ use super::ring::{KeyRing, KeyRingError};
 /// The ring in use. Clones are one; all of them see a replacement at once.
 ///
 /// A new text is taken as a whole or not at all. While it is refused the last good ring stays, an error is logged
-/// at each try, and [`status`](Self::status) tells.
+/// once for each fault, and [`status`](Self::status) tells. Replacements happen one after the other, each from the
+/// reading of its file to its end, so that what was read earlier never comes into use later.
 #[derive(Clone)]
 pub struct SharedKeyRing(Arc<Inner>);
 
 struct Inner {
     ring: ArcSwap<KeyRing>,
     status: Mutex<KeyRingStatus>,
+    replacing: Mutex<()>,
 }
 
 /// How the reloads went; for readiness probes and metrics.
@@ -36,7 +38,8 @@ pub struct KeyRingStatus {
 impl SharedKeyRing {
     /// Begins with a ring.
     pub fn new(ring: KeyRing) -> Self {
-        Self(Arc::new(Inner { ring: ArcSwap::from_pointee(ring), status: Mutex::default() }))
+        let ring = ArcSwap::from_pointee(ring);
+        Self(Arc::new(Inner { ring, status: Mutex::default(), replacing: Mutex::default() }))
     }
 
     /// The ring in use. Not to be held on to: a key that is removed must be gone.
@@ -56,14 +59,10 @@ impl SharedKeyRing {
         Some(HeldKey { ring, position })
     }
 
-    /// Puts another ring in its place.
+    /// Puts another ring in its place, after a reload that is under way.
     pub fn replace(&self, ring: KeyRing) {
-        self.0.ring.store(Arc::new(ring));
-        self.report(|status| {
-            status.replaced += 1;
-            status.refused = 0;
-            status.error = None;
-        });
+        let taken = self.replace_by(|| Ok(ring));
+        debug_assert!(taken.is_ok(), "a ring is good");
     }
 
     /// Reads a text and puts its ring in the place of the one in use; that one stays if the text is refused.
@@ -71,9 +70,23 @@ impl SharedKeyRing {
     /// # Errors
     /// See [`KeyRing::parse`].
     pub fn replace_from(&self, text: &str) -> Result<(), KeyRingError> {
-        match KeyRing::parse(text) {
+        self.replace_by(|| KeyRing::parse(text))
+    }
+
+    /// Puts what `read` gives in the place of the ring in use; that one stays if there is none.
+    pub(super) fn replace_by(
+        &self,
+        read: impl FnOnce() -> Result<KeyRing, KeyRingError>,
+    ) -> Result<(), KeyRingError> {
+        let _replacing = self.0.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        match read() {
             Ok(ring) => {
-                self.replace(ring);
+                self.0.ring.store(Arc::new(ring));
+                self.report(|status| {
+                    status.replaced += 1;
+                    status.refused = 0;
+                    status.error = None;
+                });
                 Ok(())
             }
             Err(error) => {
@@ -89,7 +102,7 @@ impl SharedKeyRing {
     }
 
     /// The alarm: what was to be loaded is no ring. It is raised once for each fault, however often that is met.
-    pub(super) fn refused(&self, error: &KeyRingError) {
+    fn refused(&self, error: &KeyRingError) {
         self.report(|status| {
             status.refused += 1;
             if status.error.as_ref() != Some(error) {
@@ -122,5 +135,30 @@ impl Deref for HeldKey {
 impl fmt::Debug for SharedKeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedKeyRing").field("ring", &self.0.ring.load()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn what_was_read_earlier_does_not_come_into_use_later() {
+        let ring = || KeyRing::generate(SystemTime::UNIX_EPOCH).unwrap();
+        let (earlier, later) = (ring(), ring());
+        let text = later.to_text();
+        let shared = SharedKeyRing::new(ring());
+        std::thread::scope(|scope| {
+            let slow = shared.replace_by(|| {
+                // Another one, which reads what the file holds after this, has to wait.
+                assert!(shared.0.replacing.try_lock().is_err());
+                scope.spawn(|| shared.replace_by(|| Ok(later)));
+                Ok(earlier)
+            });
+            assert!(slow.is_ok());
+        });
+        assert_eq!((shared.load().to_text(), shared.status().replaced), (text, 2));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::claims::AssertionClaims;
 use super::compact;
@@ -53,6 +54,17 @@ struct Inner {
     /// Keys of the builder's: they stay whatever state is loaded.
     fixed: Vec<Key>,
     keys: ArcSwap<Vec<Key>>,
+    /// Held by whoever replaces the keys.
+    last: Mutex<Last>,
+}
+
+/// How the last reload went.
+#[derive(Default)]
+struct Last {
+    /// SHA-256 of the text that was taken, as long as nothing else was.
+    taken: Option<[u8; 32]>,
+    /// What was told of it, if it was refused.
+    fault: Option<String>,
 }
 
 #[derive(Clone)]
@@ -179,35 +191,66 @@ impl Issuer {
         self.inner.runtime.now().wall()
     }
 
-    /// Takes the keys of another state, all at once. Assertions under way keep the key that they began with.
+    /// Takes the keys of another state, all at once, after a reload that is under way. Assertions under way keep the
+    /// key that they began with.
     pub fn replace(&self, state: &IssuerState) {
+        let mut last = self.last();
+        *last = Last::default();
         self.inner.keys.store(Arc::new(together(&self.inner.fixed, Some(state))));
     }
 
-    /// Takes the keys of a state in its text form, all or nothing.
+    /// Takes the keys of a state in its text form, all or nothing. The text that was taken last changes nothing.
     ///
     /// # Errors
     ///
     /// That of [`IssuerState::parse`], and [`Misconfigured`](crate::ErrorKind::Misconfigured) if no key would sign now
-    /// where one does; the keys at hand stay in use, and the log has a line about it.
+    /// where one does; the keys at hand stay in use, and the log has a line about it, once for each fault.
     pub fn reload(&self, text: &str) -> Result<(), ProviderError> {
-        let signs = |keys: &[Key]| current(keys, self.now()).is_some();
-        let state = IssuerState::parse(text).and_then(|state| {
-            if signs(&self.inner.keys.load()) && !signs(&together(&self.inner.fixed, Some(&state))) {
-                return Err(ProviderError::misconfigured("no key of the issuer's state signs now"));
+        self.reload_by(|| Ok(Secret::new(text)))
+    }
+
+    /// Takes the keys of the text that `read` gives. Reloads happen one after the other, each from its reading to its
+    /// end, so that what was read earlier never comes into use later.
+    pub(super) fn reload_by(
+        &self,
+        read: impl FnOnce() -> Result<Secret, ProviderError>,
+    ) -> Result<(), ProviderError> {
+        let mut last = self.last();
+        let taken = read().and_then(|text| {
+            let digest: [u8; 32] = Sha256::digest(text.expose()).into();
+            if last.taken != Some(digest) {
+                let keys = together(&self.inner.fixed, Some(&IssuerState::parse(text.expose())?));
+                let signs = |keys: &[Key]| current(keys, self.now()).is_some();
+                if signs(&self.inner.keys.load()) && !signs(&keys) {
+                    return Err(ProviderError::misconfigured("no key of the issuer's state signs now"));
+                }
+                self.inner.keys.store(Arc::new(keys));
             }
-            Ok(state)
+            Ok(digest)
         });
-        match state {
-            Ok(state) => {
-                self.replace(&state);
+        match taken {
+            Ok(digest) => {
+                *last = Last { taken: Some(digest), fault: None };
                 Ok(())
             }
             Err(error) => {
-                tracing::error!(issuer = self.url(), %error, "the issuer's new state is refused, the last good one stays");
+                let fault = Some(error.to_string());
+                if last.fault != fault {
+                    tracing::error!(issuer = self.url(), %error, "the issuer's new state is refused, the last good one stays");
+                    last.fault = fault;
+                }
                 Err(error)
             }
         }
+    }
+
+    #[cfg(all(test, feature = "test-util"))]
+    pub(super) fn is_being_replaced(&self) -> bool {
+        self.inner.last.try_lock().is_err()
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.inner.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn payload(&self, claims: &AssertionClaims, issued: u64, expires: u64) -> Result<Value, ProviderError> {
@@ -310,6 +353,7 @@ impl IssuerBuilder {
             runtime: self.runtime.unwrap_or_else(default_runtime),
             fixed: self.fixed,
             keys: ArcSwap::from_pointee(keys),
+            last: Mutex::default(),
         };
         Ok(Issuer { inner: Arc::new(inner) })
     }

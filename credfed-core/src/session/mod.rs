@@ -66,7 +66,9 @@ pub use self::claims::{
 };
 #[cfg(feature = "oidc")]
 pub use self::jwt::{JwtKeysError, JwtSession, JwtSessionKeys, JwtSessions, looks_jwt};
-pub use self::revocation::{DenyHook, Revocation, RevocationFull, RevocationUnavailable, RevokedError};
+pub use self::revocation::{
+    DenyHook, Epochs, Revocation, RevocationFull, RevocationUnavailable, RevokedError,
+};
 pub use self::sealed::{MintError, OpenError, OpenSession, Scratch, SealedSessions};
 pub use self::secret::SecretAccessKey;
 pub use self::token::{LONGEST_TOKEN, TokenId, is_session_access_key_id, looks_sealed};

@@ -311,6 +311,18 @@ fn refreshed_without_a_spawner_drives_the_load_itself() {
 }
 
 #[test]
+fn refreshed_begins_a_load_that_was_asked_for_and_is_driven_by_nobody() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    let runtime = runtime.with_spawner(false);
+    let seen = get(&runtime, &provider).unwrap();
+    provider.refresh(&seen);
+    assert_eq!(runtime.block_on(provider.refreshed(&seen)).unwrap().map(|newer| *newer), Some(2));
+    let newest = get(&runtime, &provider).unwrap();
+    assert!(runtime.block_on(provider.refreshed(&newest)).unwrap().is_none(), "within the cool-down");
+    assert_eq!(source.calls(), 2);
+}
+
+#[test]
 fn refreshed_ends_with_nothing_when_the_load_fails_or_hangs_and_may_ask_again_after_its_cool_down() {
     let (runtime, source, _) = stage(Act::Give(HOUR));
     let provider = CachedProvider::builder(Arc::clone(&source))

@@ -388,6 +388,34 @@ fn a_key_and_its_certificate_are_taken_from_pem_and_must_belong_together() {
 }
 
 #[test]
+fn a_certificate_whose_key_ends_within_a_byte_is_refused() {
+    use crate::support::Key;
+    use aws_lc_rs::encoding::AsDer;
+    use aws_lc_rs::signature::KeyPair;
+    use base64::Engine;
+
+    let Key::Rsa(rsa) = Key::rsa() else { unreachable!() };
+    let pkcs8 = pem("PRIVATE KEY", rsa.as_der().unwrap().as_ref());
+    let spki = rsa.public_key().as_der().unwrap().as_ref().to_vec();
+    // The key is a bit string (03 82 length), which begins with how many bits of its last byte do not count.
+    let unused = spki.windows(2).position(|two| two == [0x03, 0x82]).unwrap() + 4;
+    for (bits, good) in [(0, true), (1, false), (7, false), (8, false), (255, false)] {
+        let mut spki = spki.clone();
+        spki[unused] = bits;
+        assert_eq!(PublicJwk::from_spki_der(Algorithm::Rs256, &spki).is_ok(), good, "{bits} bits");
+        let certificate = certificate(&spki);
+        let key = LocalSigner::from_pem(&pkcs8).unwrap();
+        let taken = key.with_certificates_pem(&pem("CERTIFICATE", &certificate));
+        assert_eq!(taken.is_ok(), good, "{bits} bits");
+        // The same in a state, where it stands beside the key that it was once accepted for.
+        let state = IssuerState::new(LocalSigner::from_pem(&pkcs8).unwrap(), now());
+        let mut text: Value = serde_json::from_str(state.to_text().unwrap().expose()).unwrap();
+        text["keys"][0]["x5c"] = json!([base64::engine::general_purpose::STANDARD.encode(&certificate)]);
+        assert_eq!(IssuerState::parse(&text.to_string()).is_ok(), good, "{bits} bits");
+    }
+}
+
+#[test]
 fn the_older_form_of_an_rsa_key_is_taken_too() {
     use crate::support::Key;
     use aws_lc_rs::encoding::AsDer;

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use credfed_core::keyring::{KeyRing, KeyRingError, KeyState, SharedKeyRing};
+use credfed_core::keyring::{KeyId, KeyRing, KeyRingError, KeyState, SharedKeyRing};
 use credfed_core::session::{MintError, OpenError, SealedSessions};
 use sha2::{Digest, Sha256};
 
@@ -29,6 +29,10 @@ fn entry(key: &[u8], activates: u64) -> String {
         kid(key),
         STANDARD.encode(key)
     )
+}
+
+fn kid_of(entry: &str) -> KeyId {
+    entry.split('"').nth(3).unwrap().parse().unwrap()
 }
 
 fn ring(entries: &[String]) -> String {
@@ -115,6 +119,26 @@ fn what_contradicts_itself_refuses_the_load() {
 }
 
 #[test]
+fn times_that_no_ring_gives_itself_refuse_the_load() {
+    let good = entry(&random(), 2_000);
+    let with_created = |created: u64| {
+        KeyRing::parse(&ring(&[good.replace("\"created\":1", &format!("\"created\":{created}"))])).map(drop)
+    };
+    let id = kid_of(&good);
+    assert_eq!(with_created(2_000), Ok(()), "at once");
+    // Current before it was there.
+    assert_eq!(with_created(2_001), Err(KeyRingError::Times(id)));
+    assert_eq!(with_created(253_402_300_799), Err(KeyRingError::Times(id)));
+    // After the year 9999, whatever the other one is.
+    assert_eq!(with_created(253_402_300_800), Err(KeyRingError::Times(id)));
+    assert_eq!(with_created(u64::MAX), Err(KeyRingError::Times(id)));
+    let last = good.replace("2000", "253402300799").replace("\"created\":1", "\"created\":253402300799");
+    assert!(KeyRing::parse(&ring(std::slice::from_ref(&last))).is_ok());
+    let beyond = last.replace("253402300799", "253402300800");
+    assert_eq!(refusal(&ring(&[beyond])), KeyRingError::Times(id));
+}
+
+#[test]
 fn what_is_not_the_format_refuses_the_load() {
     let good = ring(&[entry(&random(), 1)]);
     let broken = [
@@ -140,7 +164,7 @@ fn what_is_not_the_format_refuses_the_load() {
     }
     assert_eq!(refusal(&good.replace("\"version\":1", "\"version\":2")), KeyRingError::Version(2));
     assert_eq!(refusal(&format!("{good}{}", " ".repeat(64 * 1024))), KeyRingError::TooLong);
-    let many: Vec<String> = (0..33).map(|at| entry(&random(), at)).collect();
+    let many: Vec<String> = (1..34).map(|at| entry(&random(), at)).collect();
     assert_eq!(refusal(&ring(&many)), KeyRingError::TooManyKeys);
     assert!(KeyRing::parse(&ring(&many[..32])).is_ok());
 }

@@ -1,7 +1,7 @@
 //! Makes, rotates and shows the keys of an OpenID provider without users (`gateway --issuer-state FILE`).
 //!
-//! No private key is ever printed. Every change is written all or nothing, for the file's owner alone; a gateway that
-//! has the file open reads it again by itself.
+//! No private key is ever printed. Every change is written all or nothing, by one at a time, for the file's owner
+//! alone; a gateway that has the file open reads it again by itself.
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
@@ -87,23 +87,19 @@ fn main() -> ExitCode {
 }
 
 fn run(action: Action, now: SystemTime) -> Result<(), Box<dyn Error>> {
-    let (file, state) = match action {
+    let state = match action {
         Action::New { file, key } => {
-            if file.try_exists()? {
-                let file = file.display();
-                return Err(format!("{file} is there already: rotate it, or name another file").into());
-            }
-            (IssuerStateFile::new(file), IssuerState::new(key.signer()?, now))
+            let state = IssuerState::new(key.signer()?, now);
+            IssuerStateFile::new(file).create(&state)?;
+            state
         }
         Action::Rotate { file, key, activate_in, overlap } => {
-            let file = IssuerStateFile::new(file);
-            let mut state = file.read()?;
-            state.rotate(key.signer()?, now, activate_in, overlap)?;
-            (file, state)
+            let key = key.signer()?;
+            let rotate = |state: &mut IssuerState| state.rotate(key, now, activate_in, overlap);
+            IssuerStateFile::new(file).update(rotate)?
         }
-        Action::Show { file } => return Ok(show(&IssuerStateFile::new(file).read()?, now)?),
+        Action::Show { file } => IssuerStateFile::new(file).read()?,
     };
-    file.write(&state)?;
     Ok(show(&state, now)?)
 }
 

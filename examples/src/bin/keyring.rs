@@ -1,7 +1,7 @@
 //! Makes, rotates and shows the key ring that seals session tokens (`gateway --token-ring FILE`).
 //!
-//! No key is ever printed. Every change is written all or nothing, for the file's owner alone; a gateway that has
-//! the file open reads it again by itself.
+//! No key is ever printed. Every change is written all or nothing, by one at a time, for the file's owner alone; a
+//! gateway that has the file open reads it again by itself.
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::{Parser, Subcommand};
-use credfed_core::keyring::{KeyRing, KeyRingError, KeyRingFile, KeyState};
+use credfed_core::keyring::{KeyRing, KeyRingFile, KeyState};
 use credfed_core::{Clock, SystemClock};
 use humantime::{format_duration, format_rfc3339_seconds, parse_duration};
 
@@ -77,44 +77,40 @@ fn main() -> ExitCode {
 }
 
 fn run(action: Action, now: SystemTime) -> Result<(), Box<dyn Error>> {
-    let (file, ring) = match action {
+    let ring = match action {
         Action::New { file } => {
-            if file.try_exists()? {
-                let file = file.display();
-                return Err(format!("{file} is there already: rotate it, or name another file").into());
-            }
-            (KeyRingFile::new(file), KeyRing::generate(now)?)
+            let ring = KeyRing::generate(now)?;
+            KeyRingFile::new(file).create(&ring)?;
+            ring
         }
         Action::Rotate { file, activate_in, reload_interval, at_once } => {
-            let (file, ring) = read(file)?;
-            let ring = if at_once {
-                ring.rotate_at_once(now)?
-            } else {
-                let activates = now.checked_add(activate_in).ok_or("--activate-in is beyond the calendar")?;
-                ring.rotate(now, activates, reload_interval)?
-            };
-            (file, ring)
+            update(file, |ring| match at_once {
+                true => Ok(ring.rotate_at_once(now)?),
+                false => {
+                    let activates =
+                        now.checked_add(activate_in).ok_or("--activate-in is beyond the calendar")?;
+                    Ok(ring.rotate(now, activates, reload_interval)?)
+                }
+            })?
         }
         Action::Retire { file, longest_session } => {
-            let (file, ring) = read(file)?;
-            (file, ring.retire(now, longest_session))
+            update(file, |ring| Ok(ring.retire(now, longest_session)))?
         }
-        Action::Remove { file, kid } => {
-            let (file, ring) = read(file)?;
+        Action::Remove { file, kid } => update(file, |ring| {
             let key = ring.keys(now).find(|key| key.id.to_string() == kid);
             let key = key.ok_or("the ring has no such key: `keyring show` names those that it has")?;
-            (file, ring.remove(key.id, now)?)
-        }
-        Action::Show { file } => return Ok(show(&read(file)?.1, now)?),
+            Ok(ring.remove(key.id, now)?)
+        })?,
+        Action::Show { file } => KeyRingFile::new(file).read()?,
     };
-    file.write(&ring)?;
     Ok(show(&ring, now)?)
 }
 
-fn read(file: PathBuf) -> Result<(KeyRingFile, KeyRing), KeyRingError> {
-    let file = KeyRingFile::new(file);
-    let ring = file.read()?;
-    Ok((file, ring))
+fn update(
+    file: PathBuf,
+    change: impl FnOnce(&KeyRing) -> Result<KeyRing, Box<dyn Error>>,
+) -> Result<KeyRing, Box<dyn Error>> {
+    KeyRingFile::new(file).update(change)
 }
 
 fn show(ring: &KeyRing, now: SystemTime) -> io::Result<()> {
