@@ -100,7 +100,7 @@ impl AssumeRoleRequest {
             self.more.mfa.as_ref().map(|(_, code)| code),
         ];
         let secrets: Vec<&str> = base.chain(own).flatten().map(Secret::expose).collect();
-        let expected = Expected { action: ACTION, duration: self.role.duration, secrets: &secrets, now };
+        let expected = Expected { action: ACTION, role: &self.role, secrets: &secrets, now };
         response::parse(response, &expected)
     }
 
