@@ -146,7 +146,6 @@ impl<C> Gate<C> {
     #[must_use]
     pub(super) fn rejected(&mut self, now: Now) -> Option<ProviderError> {
         self.warm_until = 0;
-        self.cold_failures = 0;
         let mut forgotten = None;
         if now.mono < self.forced_from {
             self.cold_until = self.cold_until.max(self.forced_from);

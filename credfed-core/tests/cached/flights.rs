@@ -17,19 +17,23 @@ fn inline(runtime: &VirtualRuntime, source: &Arc<Source>) -> CachedProvider<u32>
 #[test]
 fn a_leader_that_leaves_at_any_poll_loses_nothing() {
     for polls in 0..10 {
-        let (runtime, source, _) = stage(Act::Yield(8, Box::new(Act::Give(HOUR))));
-        let provider = inline(&runtime, &source);
-        let mut leader = provider.get();
-        let mut waiter = provider.get();
-        for _ in 0..polls {
-            if poll_once(&mut leader).is_ready() {
-                break;
+        for (spawns, waits_before) in [(false, false), (false, true), (true, false), (true, true)] {
+            let (runtime, source, provider) = stage(Act::Yield(8, Box::new(Act::Give(HOUR))));
+            let runtime = runtime.with_spawner(spawns);
+            let (mut leader, mut waiter) = (provider.get(), provider.get());
+            let _ = poll_once(&mut leader);
+            if waits_before {
+                assert!(poll_once(&mut waiter).is_pending());
             }
+            for _ in 0..polls {
+                if poll_once(&mut leader).is_ready() {
+                    break;
+                }
+            }
+            drop(leader);
+            assert_eq!(*runtime.block_on(waiter).unwrap().unwrap(), 1, "left after {polls} polls");
+            assert_eq!(source.calls(), 1, "left after {polls} polls");
         }
-        let _ = poll_once(&mut waiter);
-        drop(leader);
-        assert_eq!(*runtime.block_on(waiter).unwrap().unwrap(), 1, "left after {polls} polls");
-        assert_eq!(source.calls(), 1, "left after {polls} polls");
     }
 }
 

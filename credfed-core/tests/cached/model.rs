@@ -321,7 +321,7 @@ impl Model {
     pub(crate) fn invalidate(&mut self, generation: u64, now: At) {
         let Some(held) = self.held.filter(|held| held.generation == generation) else { return };
         (self.held, self.rejected) = (None, Some(held.number));
-        (self.warm, self.in_a_row, self.orphaned_until) = ((0, 0), 0, 0);
+        (self.warm, self.orphaned_until) = ((0, 0), 0);
         let refused = Fault { kind: ErrorKind::Rejected, call: None, asks: 0 };
         let (least, most) = (self.forced_until, held.landed + self.forced_pause);
         if now.mono < least {
