@@ -4,24 +4,17 @@
 //! Times are nanoseconds. Where the rules leave room for jitter, a moment is an interval.
 
 use credfed_core::ErrorKind;
-use credfed_core::cached::Mode;
-use credfed_core::runtime::Now;
+use credfed_core::cached::{Mode, State, Status};
 
-pub(crate) const SECOND: i128 = 1_000_000_000;
+use crate::held::NEVER;
+pub(crate) use crate::held::{At, Held, Phase, SECOND};
+
 pub(crate) const DEADLINE: i128 = 15 * SECOND;
 pub(crate) const MARGIN: i128 = SECOND;
 pub(crate) const PATIENCE: i128 = 2 * SECOND;
 pub(crate) const ISOLATED_LOADS: usize = 3;
 const COOL_DOWN: i128 = 5 * SECOND;
 const FORCED_LEAST: i128 = 5 * SECOND;
-const NEVER: i128 = i128::MAX / 4;
-
-/// A reading of both clocks.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct At {
-    pub(crate) mono: i128,
-    wall: i128,
-}
 
 /// The least and the most that a moment may be.
 type Moment = (i128, i128);
@@ -43,33 +36,15 @@ pub(crate) struct Fault {
     pub(crate) asks: i128,
 }
 
+/// A failure of which the source itself said nothing: a panic, a hang, what had expired when it arrived.
+pub(crate) const UNNAMED: Fault = Fault { kind: ErrorKind::Transient, call: None, asks: 0 };
+
 /// What the source gave. `lifetime` counts from the request, unless it was a moment of the calendar.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gift {
     pub(crate) number: u32,
     pub(crate) lifetime: Option<i128>,
     pub(crate) from_arrival: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Held {
-    pub(crate) generation: u64,
-    pub(crate) number: u32,
-    origin: At,
-    lifetime: i128,
-    /// A newer one was asked for, so its youth is over.
-    hurried: bool,
-    landed: i128,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub(crate) enum Phase {
-    Fresh,
-    /// Fresh or advisory: the start of the window is jittered.
-    Either,
-    Advisory,
-    Mandatory,
-    Expired,
 }
 
 #[derive(Clone, Debug)]
@@ -83,7 +58,8 @@ pub(crate) struct Load {
     /// The runtime that drove it is gone.
     lost: bool,
     given_up: bool,
-    limit: i128,
+    pub(crate) patience: i128,
+    ends: i128,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -155,6 +131,11 @@ impl Model {
         if now.mono < most || phase == Phase::Either || orphaned { Due::Perhaps } else { Due::Yes }
     }
 
+    /// Whether the source is perhaps left alone by everybody, and perhaps not.
+    pub(crate) fn may_pause(&self, now: At) -> bool {
+        now.mono >= self.cold.0 && now.mono < self.cold.1
+    }
+
     /// What somebody gets who does not wait.
     pub(crate) fn at_hand(&self, now: At) -> Outcome {
         self.valid(now).map_or(Outcome::Nothing, |held| Outcome::Served(held.generation))
@@ -213,9 +194,11 @@ impl Model {
         for at in 0..self.loads.len() {
             self.loads[at].given_up = self.is_given_up(&self.loads[at], now);
         }
-        let impatient = self.mode == Mode::Isolated
-            && self.valid(now).is_some_and(|held| held.phase(now) < Phase::Mandatory);
-        let limit = if impatient { PATIENCE } else { DEADLINE };
+        // Whoever has a valid one waits for a load no longer than this; with its own it stays in the mandatory window.
+        let phase = self.valid(now).map(|held| held.phase(now));
+        let stays = self.mode == Mode::Isolated && phase == Some(Phase::Mandatory);
+        let patience = if stays { DEADLINE } else { PATIENCE };
+        let ends = if self.mode == Mode::Isolated && phase.is_some() { patience } else { DEADLINE };
         if self.rejected.is_some() {
             (self.last_forced, self.forced_until) = (now.mono, now.mono + self.forced_pause);
         }
@@ -226,14 +209,14 @@ impl Model {
             driven,
             lost: false,
             given_up: false,
-            limit,
+            patience,
+            ends,
         });
     }
 
     /// The source answers. Gives how the load failed, if it did.
     pub(crate) fn ended(&mut self, call: u32, now: At, answer: Result<Gift, Fault>) -> Option<Fault> {
         let load = self.take(call)?;
-        let expired = Fault { kind: ErrorKind::Transient, call: None, asks: 0 };
         let arrival = answer.and_then(|gift| {
             // If the wall clock was set meanwhile, the reading that makes the request longer ago counts.
             let elapsed = now.mono - load.since.mono;
@@ -247,7 +230,7 @@ impl Model {
                 hurried: false,
                 landed: now.mono,
             };
-            if now.since(origin) < held.lifetime { Ok(held) } else { Err(expired) }
+            if now.since(origin) < held.lifetime { Ok(held) } else { Err(UNNAMED) }
         });
         match arrival {
             Ok(arrival) => {
@@ -264,11 +247,10 @@ impl Model {
     /// The call is dropped before it answered. `polled`: by somebody who waited for it, or the task that drove it.
     pub(crate) fn dropped(&mut self, call: u32, now: At, polled: bool) -> Option<Fault> {
         let load = self.take(call)?;
-        let late = polled && !load.lost && now.mono - load.since.mono >= load.limit;
-        let fault = Fault { kind: ErrorKind::Transient, call: None, asks: 0 };
+        let late = polled && !load.lost && now.mono - load.since.mono >= load.ends;
         late.then(|| {
-            self.failed(&load, fault, now);
-            fault
+            self.failed(&load, UNNAMED, now);
+            UNNAMED
         })
     }
 
@@ -320,13 +302,12 @@ impl Model {
         let pause = match (valid, fault.kind) {
             (Some(held), _) => {
                 let quarter = (held.lifetime - now.since(held.origin)) / 4;
-                self.warm =
-                    after(quarter.min(300 * SECOND).max(SECOND), quarter.min(600 * SECOND).max(SECOND));
+                self.warm = after(quarter.clamp(SECOND, 300 * SECOND), quarter.clamp(SECOND, 600 * SECOND));
                 after(0, 0)
             }
             (None, ErrorKind::Transient | ErrorKind::Throttled) => {
                 self.in_a_row += 1;
-                after(0, (SECOND / 10 << (self.in_a_row - 1).min(10)).min(5 * SECOND))
+                after(0, ((SECOND / 10) << (self.in_a_row - 1).min(10)).min(5 * SECOND))
             }
             (None, _) => {
                 self.in_a_row += 1;
@@ -371,53 +352,25 @@ impl Model {
             self.orphaned_until = load.since.mono + DEADLINE;
         }
     }
-}
 
-impl Held {
-    pub(crate) fn phase(&self, now: At) -> Phase {
-        let (age, life) = (now.since(self.origin), self.lifetime);
-        let minutes = 60 * SECOND;
-        let window = match life {
-            _ if life <= 20 * minutes => 5 * minutes,
-            _ if life < 90 * minutes => 15 * minutes,
-            _ => 60 * minutes,
+    /// What the cache says of itself.
+    pub(crate) fn check(&self, status: &Status, now: At) {
+        let states: &[State] = match self.held.map(|held| held.phase(now)) {
+            None => &[State::Empty],
+            Some(Phase::Fresh) => &[State::Fresh],
+            Some(Phase::Either) => &[State::Fresh, State::Advisory],
+            Some(Phase::Advisory) => &[State::Advisory],
+            Some(Phase::Mandatory) => &[State::Mandatory],
+            Some(Phase::Expired) => &[State::Expired],
         };
-        let window = window.min(life / 2);
-        // Clocks are read coarsely in a credential's youth, so it ends no later than this before the end.
-        let youth = (life - window).min(life - 20_000_000);
-        match age {
-            _ if age >= life => Phase::Expired,
-            _ if age >= life - minutes.min(life / 4) => Phase::Mandatory,
-            _ if life == NEVER && !self.hurried => Phase::Fresh,
-            _ if age >= life - window / 2 || self.hurried => Phase::Advisory,
-            _ if age < youth => Phase::Fresh,
-            _ => Phase::Either,
-        }
-    }
-
-    /// How long after now it reaches this share (of 1,000) of its life.
-    pub(crate) fn until(&self, share: i128, now: At) -> i128 {
-        self.lifetime.min(43_200 * SECOND) * share / 1_000 - now.since(self.origin)
-    }
-
-    fn ends_with(&self, other: &Self) -> bool {
-        let end = |held: &Self| held.origin.wall + held.lifetime;
-        self.lifetime.max(other.lifetime) == NEVER && self.lifetime == other.lifetime
-            || (end(self) - end(other)).abs() <= SECOND
-    }
-}
-
-impl At {
-    /// Of two clocks the one counts on which more time has passed.
-    fn since(self, origin: Self) -> i128 {
-        (self.mono - origin.mono).max(self.wall - origin.wall)
-    }
-}
-
-impl From<Now> for At {
-    fn from(now: Now) -> Self {
-        let wall = now.wall().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let nanos = |time: std::time::Duration| i128::try_from(time.as_nanos()).unwrap_or(NEVER);
-        Self { mono: nanos(now.monotonic()), wall: nanos(wall) }
+        let known = |kind| self.last.iter().any(|fault| fault.kind == kind);
+        // None so far, but for one that a rejection may have brought.
+        let none = self.failures == 0 && self.last.len() <= 1;
+        assert!(states.contains(&status.state), "{status:?}, {self:?}");
+        assert!(status.last_error.map_or(none, known), "{status:?}, {self:?}");
+        assert_eq!(status.is_ready(), self.valid(now).is_some(), "{self:?}");
+        assert_eq!(status.generation, self.generation, "{self:?}");
+        assert_eq!(status.consecutive_failures, self.failures, "{self:?}");
+        assert_eq!(status.refreshing, self.under_way(now).next().is_some(), "{self:?}");
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use credfed_core::cached::Mode;
 use proptest::prelude::*;
 
-use crate::machine::{Act, Machine, Op, Step};
+use crate::machine::{Machine, Op, Step};
+use crate::script::Act;
 use crate::support::HOUR;
 
 fn lifetime() -> impl Strategy<Value = u64> {
