@@ -36,6 +36,10 @@ pub(super) struct Gate<C> {
     /// No load before this while there is none.
     cold_until: u64,
     cold_failures: u32,
+    /// When a load was last found to have failed.
+    failed_at: u64,
+    /// Loads of their own that callers left behind a valid credential, since the last one that worked.
+    left: u32,
     forced_from: u64,
     forced_pause: u64,
 }
@@ -65,6 +69,8 @@ impl<C> Gate<C> {
             warm_until: 0,
             cold_until: 0,
             cold_failures: 0,
+            failed_at: 0,
+            left: 0,
             forced_from: 0,
             forced_pause: FORCED_LEAST,
         }
@@ -80,6 +86,20 @@ impl<C> Gate<C> {
         self.failures > 0
     }
 
+    /// Whether a load that began then, and failed, says no more than one that failed since: of several that callers
+    /// make for themselves at a time, the first failure speaks for all.
+    pub(super) fn knows_since(&self, started: u64) -> bool {
+        self.failures > 0 && started < self.failed_at
+    }
+
+    /// A caller left a load of its own behind a credential that is valid for `remaining`: the next one begins after a
+    /// second, doubling up to half a minute, and no more than a quarter of the time that is left.
+    pub(super) fn abandoned(&mut self, now: Now, remaining: Option<Duration>) {
+        let pause = Duration::from_secs(1 << self.left.min(5)).min(remaining.unwrap_or(Duration::MAX) / 4);
+        self.left = self.left.saturating_add(1);
+        self.warm_until = self.warm_until.max(later(now, pause));
+    }
+
     /// The error to share while the source is left alone and there is nothing to serve.
     pub(super) fn pauses_cold(&self, now: Now) -> Option<&ProviderError> {
         self.last_error.as_ref().filter(|_| now.mono < self.cold_until)
@@ -90,6 +110,7 @@ impl<C> Gate<C> {
     /// and drops it after the lock: it carries a foreign cause, whose drop may ask this very cache.
     pub(super) fn failed(&mut self, error: &ProviderError, now: Now, remaining: Option<Duration>) -> u64 {
         self.failures = self.failures.saturating_add(1);
+        self.failed_at = now.mono;
         self.last_error = Some(error.clone());
         if let Some(remaining) = remaining {
             self.warm_until = later(now, backoff::warm(error, remaining, &mut self.dice));
@@ -107,6 +128,7 @@ impl<C> Gate<C> {
     #[must_use]
     pub(super) fn succeeded(&mut self, now: Now, brought: Brought) -> Option<ProviderError> {
         self.failures = 0;
+        self.left = 0;
         self.cold_failures = 0;
         self.warm_until = 0;
         self.cold_until = 0;
