@@ -29,6 +29,8 @@ pub(super) struct Gate<C> {
     pub(super) last_error: Option<ProviderError>,
     /// The credential that was last taken out by `invalidate`, until another one is loaded.
     pub(super) rejected: Option<Arc<Entry<C>>>,
+    /// The last load that began before that.
+    last_before: u64,
     pub(super) refresh_from: u64,
     pub(super) dice: Dice,
     /// No load before this while a valid credential is there.
@@ -64,6 +66,7 @@ impl<C> Gate<C> {
             failures: 0,
             last_error: None,
             rejected: None,
+            last_before: 0,
             refresh_from: 0,
             dice: Dice::new(seed),
             warm_until: 0,
@@ -163,12 +166,18 @@ impl<C> Gate<C> {
         Ticket { id: self.loads, base: self.generation }
     }
 
+    /// Whether a load began before the last rejection.
+    pub(super) fn is_of_before(&self, ticket: &Ticket) -> bool {
+        ticket.id <= self.last_before
+    }
+
     /// Takes note of a rejection. The next load may begin at once, unless the last forced one was a moment
     /// ago or the server asked for patience. Gives the error that is forgotten, to be dropped after the lock.
     #[must_use]
     pub(super) fn rejected(&mut self, now: Now) -> Option<ProviderError> {
         self.warm_until = 0;
         self.cold_failures = 0;
+        self.last_before = self.loads;
         let mut forgotten = None;
         if now.mono < self.forced_from {
             self.cold_until = self.cold_until.max(self.forced_from);

@@ -46,9 +46,11 @@ impl<C: Send + Sync + 'static> Core<C> {
             let mut gate = self.gate.lock();
             ended = gate.flight.take_if(|flight| flight.id == ticket.id);
             let _ = gate.claims.lift(ticket.id);
-            // Given up, and another load is under way: it must not bring the rejected one back over that.
-            let is_under_way = gate.flight.is_some() || gate.claims.count(now) > 0;
-            let overtaken = ended.is_none() && is_under_way && recurred;
+            // Given up, or of before the rejection, and another load is under way: it must not bring the rejected one
+            // back over that.
+            let overtaken = recurred
+                && (ended.is_none() && gate.flight.is_some()
+                    || gate.is_of_before(ticket) && gate.claims.count(now) > 0);
             if gate.generation != ticket.base || overtaken {
                 return Landing::Lost;
             }

@@ -58,6 +58,8 @@ pub(crate) struct Load {
     /// The runtime that drove it is gone.
     lost: bool,
     given_up: bool,
+    /// Began before the last rejection.
+    outdated: bool,
     pub(crate) patience: i128,
     ends: i128,
 }
@@ -214,6 +216,7 @@ impl Model {
             driven,
             lost: false,
             given_up: false,
+            outdated: false,
             patience,
             ends,
         });
@@ -277,7 +280,7 @@ impl Model {
     fn arrived(&mut self, load: &Load, arrival: Held, now: At) {
         let recurred = self.rejected == Some(arrival.number);
         let replaced = match self.mode {
-            Mode::Isolated => self.under_way(now).next().is_some(),
+            Mode::Isolated => load.outdated && self.under_way(now).next().is_some(),
             _ => load.given_up && self.loads.iter().any(|other| !other.given_up),
         };
         if load.follows != self.generation || replaced && recurred {
@@ -342,6 +345,7 @@ impl Model {
     pub(crate) fn invalidate(&mut self, generation: u64, now: At) {
         let Some(held) = self.held.filter(|held| held.generation == generation) else { return };
         (self.held, self.rejected) = (None, Some(held.number));
+        self.loads.iter_mut().for_each(|load| load.outdated = true);
         (self.warm, self.in_a_row, self.orphaned_until) = ((0, 0), 0, 0);
         let refused = Fault { kind: ErrorKind::Rejected, call: None, asks: 0 };
         let (least, most) = (self.forced_until, held.landed + self.forced_pause);
