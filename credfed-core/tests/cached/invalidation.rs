@@ -1,10 +1,13 @@
 //! A credential that its service does not accept.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use credfed_core::cached::Mode;
-use credfed_core::{CachedProvider, ErrorKind, ProviderError, Rejection};
+use credfed_core::{
+    Cached, CachedProvider, ErrorKind, Expiring, Identity, Provider, ProviderError, Rejection,
+};
 
 use crate::support::{Act, HOUR, MINUTE, SECOND, at_once, get, poll_once, stage};
 
@@ -170,4 +173,46 @@ fn a_load_that_was_given_up_does_not_bring_the_rejected_one_back_over_a_newer_lo
     runtime.advance(SECOND);
     assert_eq!(*runtime.block_on(new).unwrap().unwrap(), 8);
     assert_eq!(source.calls(), 3);
+}
+
+#[test]
+fn a_rejection_while_the_very_same_one_lands_is_answered_by_that_load() {
+    #[derive(Debug)]
+    struct Meddling {
+        calls: Arc<AtomicU32>,
+        own: Arc<OnceLock<(CachedProvider<u32>, Cached<u32>)>>,
+    }
+
+    impl Provider for Meddling {
+        type Credential = u32;
+
+        fn identity(&self) -> Identity {
+            Identity::of("meddling").finish()
+        }
+
+        async fn provide(&self) -> Result<Expiring<u32>, ProviderError> {
+            self.calls.fetch_add(1, Ordering::SeqCst);
+            Ok(Expiring::after(7, HOUR))
+        }
+
+        fn is_same(&self, _: &u32, _: &u32) -> bool {
+            // Between the look at what is held and the landing.
+            if let Some((provider, held)) = self.own.get() {
+                provider.invalidate(held, Rejection::Invalid);
+            }
+            true
+        }
+    }
+
+    let (runtime, ..) = stage(Act::Hang);
+    let (calls, own) = (Arc::new(AtomicU32::new(0)), Arc::default());
+    let source = Meddling { calls: Arc::clone(&calls), own: Arc::clone(&own) };
+    let provider = CachedProvider::builder(source).runtime(runtime.clone()).build();
+    let held = get(&runtime, &provider).unwrap();
+    own.set((provider.clone(), held.clone())).unwrap();
+    provider.refresh(&held);
+    runtime.run();
+    assert!(provider.status().is_ready());
+    assert_eq!(get(&runtime, &provider).unwrap().generation(), 2);
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
 }
