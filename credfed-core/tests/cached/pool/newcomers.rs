@@ -97,6 +97,14 @@ fn the_quarter_of_a_large_pool_may_load_at_once_too() {
 }
 
 #[test]
+fn the_longest_time_per_new_identity_lets_in_the_burst_and_no_more() {
+    for every in [365 * 24 * HOUR, Duration::MAX] {
+        let house = house_with(Act::Give(HOUR), |pool| pool.capacity(5_000).admission(1_024, every));
+        assert_eq!((0..5_000).filter(|&number| house.ask(number).is_ok()).count(), 1_024);
+    }
+}
+
+#[test]
 fn a_million_identities_take_no_more_than_the_capacity() {
     let (caches, most) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
     let flood = |house: &House, numbers: std::ops::Range<u32>| {
