@@ -12,6 +12,7 @@ mod error;
 mod table;
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 pub use builder::PoolBuilder;
@@ -239,12 +240,20 @@ impl<C> Inner<C> {
     fn let_go(&self, evicted: impl IntoIterator<Item = CachedProvider<C>>) {
         for provider in evicted {
             let identity = provider.core.identity();
-            drop(provider);
+            contain(|| drop(provider));
             tracing::debug!(%identity, "evicted from the pool");
             if let Some(observer) = &self.settings.observer {
-                observer.evicted(&identity);
+                contain(|| observer.evicted(&identity));
             }
         }
+    }
+}
+
+/// Keeps a panic of foreign code from whoever happened to make the call, which is about another identity. Dropping
+/// what the panic carried may panic too.
+fn contain(foreign: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
+        drop(catch_unwind(AssertUnwindSafe(|| drop(payload))));
     }
 }
 

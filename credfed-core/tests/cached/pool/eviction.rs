@@ -238,6 +238,44 @@ fn the_observer_is_told_what_went() {
     assert_eq!(*gone.0.lock().unwrap(), [1, 2, 3].map(tenant));
 }
 
+/// Panics when it is dropped.
+#[derive(Debug)]
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "the test says so");
+    }
+}
+
+#[derive(Debug)]
+struct Loud(Gone);
+
+impl Observer for Loud {
+    fn evicted(&self, identity: &Identity) {
+        self.0.evicted(identity);
+        panic!("the test says so");
+    }
+}
+
+#[test]
+fn a_panic_in_what_goes_or_in_the_observer_reaches_nobody_who_asks() {
+    let (gone, runtime) = (Gone::default(), house(1, Act::Hang).runtime);
+    let settings = Settings::new().runtime(runtime.clone()).observer(Loud(gone.clone()));
+    let pool = ProviderPool::builder().capacity(3).admission(4, HOUR).settings(settings).build();
+    for number in 1..=4 {
+        let bomb = Bomb;
+        let source = provider_fn(tenant(number), move || {
+            let _ = &bomb;
+            async { Ok(Expiring::after(0, HOUR)) }
+        });
+        drop(pool.provider(source).unwrap());
+    }
+    runtime.advance(HOUR);
+    assert_eq!(pool.evict_idle(), 3);
+    assert_eq!(*gone.0.lock().unwrap(), [1, 2, 3, 4].map(tenant));
+}
+
 #[test]
 fn the_secrets_of_what_went_are_gone_at_once_unless_somebody_holds_them() {
     let alive = Arc::new(AtomicUsize::new(0));
