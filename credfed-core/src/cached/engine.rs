@@ -212,6 +212,10 @@ impl<C: Send + Sync + 'static> Core<C> {
         let flight = match load {
             Load::Shared(flight) => flight,
             Load::Own(own) => {
+                let left = own.left(self.runtime.now());
+                if self.fallback().is_none() && !left.is_zero() {
+                    return Overdue::WaitOn(left);
+                }
                 let error = own.give_up();
                 return Overdue::Answer(self.fallback().ok_or(error));
             }

@@ -190,7 +190,7 @@ async fn fly<C: Send + Sync + 'static>(
 }
 
 /// Drops what a panic carried; that drop may panic too.
-fn tamed<T>(outcome: std::thread::Result<T>) -> Option<T> {
+pub(super) fn tamed<T>(outcome: std::thread::Result<T>) -> Option<T> {
     let drop_payload = |payload| drop(catch_unwind(AssertUnwindSafe(|| drop(payload))));
     outcome.map_err(drop_payload).ok()
 }

@@ -29,6 +29,8 @@ pub(super) struct Gate<C> {
     pub(super) last_error: Option<ProviderError>,
     /// The credential that was last taken out by `invalidate`, until another one is loaded.
     pub(super) rejected: Option<Arc<Entry<C>>>,
+    /// The last load that began before that.
+    last_before: u64,
     pub(super) refresh_from: u64,
     pub(super) dice: Dice,
     /// No load before this while a valid credential is there.
@@ -36,6 +38,10 @@ pub(super) struct Gate<C> {
     /// No load before this while there is none.
     cold_until: u64,
     cold_failures: u32,
+    /// When a load was last found to have failed.
+    failed_at: u64,
+    /// Loads of their own that callers left behind a valid credential, since the last one that worked.
+    left: u32,
     forced_from: u64,
     forced_pause: u64,
 }
@@ -60,11 +66,14 @@ impl<C> Gate<C> {
             failures: 0,
             last_error: None,
             rejected: None,
+            last_before: 0,
             refresh_from: 0,
             dice: Dice::new(seed),
             warm_until: 0,
             cold_until: 0,
             cold_failures: 0,
+            failed_at: 0,
+            left: 0,
             forced_from: 0,
             forced_pause: FORCED_LEAST,
         }
@@ -80,6 +89,20 @@ impl<C> Gate<C> {
         self.failures > 0
     }
 
+    /// Whether a load that began then, and failed, says no more than one that failed since: of several that callers
+    /// make for themselves at a time, the first failure speaks for all.
+    pub(super) fn knows_since(&self, started: u64) -> bool {
+        self.failures > 0 && started < self.failed_at
+    }
+
+    /// A caller left a load of its own behind a credential that is valid for `remaining`: the next one begins after a
+    /// second, doubling up to half a minute, and no more than a quarter of the time that is left.
+    pub(super) fn abandoned(&mut self, now: Now, remaining: Option<Duration>) {
+        let pause = Duration::from_secs(1 << self.left.min(5)).min(remaining.unwrap_or(Duration::MAX) / 4);
+        self.left = self.left.saturating_add(1);
+        self.warm_until = self.warm_until.max(later(now, pause));
+    }
+
     /// The error to share while the source is left alone and there is nothing to serve.
     pub(super) fn pauses_cold(&self, now: Now) -> Option<&ProviderError> {
         self.last_error.as_ref().filter(|_| now.mono < self.cold_until)
@@ -90,6 +113,7 @@ impl<C> Gate<C> {
     /// and drops it after the lock: it carries a foreign cause, whose drop may ask this very cache.
     pub(super) fn failed(&mut self, error: &ProviderError, now: Now, remaining: Option<Duration>) -> u64 {
         self.failures = self.failures.saturating_add(1);
+        self.failed_at = now.mono;
         self.last_error = Some(error.clone());
         if let Some(remaining) = remaining {
             self.warm_until = later(now, backoff::warm(error, remaining, &mut self.dice));
@@ -107,6 +131,7 @@ impl<C> Gate<C> {
     #[must_use]
     pub(super) fn succeeded(&mut self, now: Now, brought: Brought) -> Option<ProviderError> {
         self.failures = 0;
+        self.left = 0;
         self.cold_failures = 0;
         self.warm_until = 0;
         self.cold_until = 0;
@@ -141,11 +166,16 @@ impl<C> Gate<C> {
         Ticket { id: self.loads, base: self.generation }
     }
 
+    /// Whether a load began before the last rejection.
+    pub(super) fn is_of_before(&self, ticket: &Ticket) -> bool {
+        ticket.id <= self.last_before
+    }
+
     /// Takes note of a rejection. The next load may begin at once, unless the last forced one was a moment
     /// ago or the server asked for patience. Gives the error that is forgotten, to be dropped after the lock.
     #[must_use]
     pub(super) fn rejected(&mut self, now: Now) -> Option<ProviderError> {
-        self.warm_until = 0;
+        self.last_before = self.loads;
         let mut forgotten = None;
         if now.mono < self.forced_from {
             self.cold_until = self.cold_until.max(self.forced_from);

@@ -5,11 +5,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::FutureExt;
 
 use crate::ProviderError;
-use crate::cached::engine::{Core, Overdue, Verdict};
+use crate::cached::engine::{Core, MARGIN, Overdue, Verdict};
 use crate::cached::flight::{Flight, Landing, Load};
 use crate::cached::slot::Cached;
 use crate::runtime::Sleep;
@@ -151,7 +152,9 @@ impl<C: Send + Sync + 'static> Future for Refreshed<C> {
                     let Some(load) = this.core.load_newer(&this.seen) else {
                         return Poll::Ready(this.core.newer(&this.seen));
                     };
-                    let limit = this.core.sleep(this.core.load_deadline);
+                    // The load's own deadline comes first, and tells of its failure.
+                    let margin = Duration::from_nanos(MARGIN);
+                    let limit = this.core.sleep(this.core.load_deadline.saturating_add(margin));
                     this.state = State::Waiting { load, limit };
                 }
                 State::Waiting { load, limit } => {

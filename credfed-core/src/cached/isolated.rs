@@ -4,6 +4,7 @@
 //! says since when somebody is at it and nothing more, and makes the load itself. A claim goes with its caller; one
 //! whose caller was stopped without being dropped lapses.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,8 +14,8 @@ use futures::future::BoxFuture;
 
 use crate::ProviderError;
 use crate::cached::engine::{Core, MARGIN, PATIENCE, Verdict, phase, serve};
-use crate::cached::flight::{Landing, Load, Ticket, too_late};
-use crate::cached::gate::{Gate, later};
+use crate::cached::flight::{Landing, Load, Ticket, tamed, too_late};
+use crate::cached::gate::later;
 use crate::cached::slot::Phase;
 use crate::runtime::Now;
 
@@ -22,10 +23,19 @@ use crate::runtime::Now;
 #[derive(Default)]
 pub(super) struct Claims(Vec<Claim>);
 
-struct Claim {
+/// Moments are nanoseconds of the monotonic clock.
+#[derive(Clone, Copy)]
+pub(super) struct Claim {
     ticket: Ticket,
-    /// On the monotonic clock.
+    pub(super) started: u64,
     lapses: u64,
+}
+
+impl Claim {
+    /// The generation that its load was to follow.
+    pub(super) fn base(&self) -> u64 {
+        self.ticket.base
+    }
 }
 
 impl Claims {
@@ -33,33 +43,39 @@ impl Claims {
         self.0.iter().filter(|claim| now.mono < claim.lapses).count()
     }
 
-    /// Takes a claim out, and gives the generation that its load was to follow.
-    pub(super) fn lift(&mut self, id: u64) -> Option<u64> {
+    /// Takes a claim out; `None` if it had lapsed when another one was staked.
+    pub(super) fn lift(&mut self, id: u64) -> Option<Claim> {
         let place = self.0.iter().position(|claim| claim.ticket.id == id)?;
-        Some(self.0.swap_remove(place).ticket.base)
+        Some(self.0.swap_remove(place))
     }
 
-    fn stake(&mut self, ticket: Ticket, now: Now, lapses: u64) {
-        self.0.retain(|claim| now.mono < claim.lapses);
-        self.0.push(Claim { ticket, lapses });
+    fn stake(&mut self, claim: Claim) {
+        self.0.retain(|other| claim.started < other.lapses);
+        self.0.push(claim);
     }
 }
 
 /// A load that one caller makes for itself, and that ends with it.
 pub(super) struct OwnLoad<C> {
     core: Arc<Core<C>>,
-    landing: BoxFuture<'static, Landing<C>>,
-    id: u64,
+    /// Taken out to be dropped.
+    landing: Option<BoxFuture<'static, Landing<C>>>,
+    claim: Claim,
 }
 
 impl<C: Send + Sync + 'static> OwnLoad<C> {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Landing<C>> {
-        self.landing.poll_unpin(cx)
+        self.landing.as_mut().map_or(Poll::Ready(Landing::Lost), |landing| landing.poll_unpin(cx))
+    }
+
+    /// How long it may still take.
+    pub(super) fn left(&self, now: Now) -> Duration {
+        Duration::from_nanos(self.claim.lapses.saturating_sub(now.mono))
     }
 
     /// It took too long for its caller. It counts as failed, or the next caller would lose as much time at once.
     pub(super) fn give_up(&self) -> ProviderError {
-        match self.core.fail(self.id, too_late(), self.core.runtime.now()) {
+        match self.core.fail(self.claim.ticket.id, too_late(), self.core.runtime.now()) {
             Landing::Failed(error) => error,
             Landing::Loaded(_) | Landing::Lost => too_late(),
         }
@@ -68,7 +84,20 @@ impl<C: Send + Sync + 'static> OwnLoad<C> {
 
 impl<C> Drop for OwnLoad<C> {
     fn drop(&mut self) {
-        let _ = self.core.gate.lock().claims.lift(self.id);
+        let now = self.core.runtime.now();
+        let held = self.core.snapshot.load_full().filter(|held| held.is_valid(now));
+        let mut gate = self.core.gate.lock();
+        if let Some(claim) = gate.claims.lift(self.claim.ticket.id)
+            && now.mono < claim.lapses
+            && let Some(held) = &held
+        {
+            // Its caller left. The next one may have no more time than this one had, and there is one to serve.
+            gate.abandoned(now, held.remaining(now));
+        }
+        drop(gate);
+        // A source's own; what it panics with is not its caller's.
+        let landing = self.landing.take();
+        let _ = tamed(catch_unwind(AssertUnwindSafe(|| drop(landing))));
     }
 }
 
@@ -101,17 +130,13 @@ impl<C: Send + Sync + 'static> Core<C> {
                 }
             }
         }
-        let ticket = self.claim(&mut gate, now);
-        drop(gate);
-        let (id, landing) = (ticket.id, self.fly(ticket, None).boxed());
-        Verdict::Wait { load: Load::Own(OwnLoad { core: Arc::clone(self), landing, id }), limit }
-    }
-
-    fn claim(&self, gate: &mut Gate<C>, now: Now) -> Ticket {
         let ticket = gate.next_ticket(now);
         let lapses = later(now, self.load_deadline).saturating_add(MARGIN);
-        gate.claims.stake(ticket, now, lapses);
-        ticket
+        let claim = Claim { ticket, started: now.mono, lapses };
+        gate.claims.stake(claim);
+        drop(gate);
+        let landing = Some(self.fly(ticket, None).boxed());
+        Verdict::Wait { load: Load::Own(OwnLoad { core: Arc::clone(self), landing, claim }), limit }
     }
 }
 

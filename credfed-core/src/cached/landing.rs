@@ -46,8 +46,11 @@ impl<C: Send + Sync + 'static> Core<C> {
             let mut gate = self.gate.lock();
             ended = gate.flight.take_if(|flight| flight.id == ticket.id);
             let _ = gate.claims.lift(ticket.id);
-            // Given up, and another load is under way: it must not bring the rejected one back over that.
-            let overtaken = ended.is_none() && gate.flight.is_some() && recurred;
+            // Given up, or of before the rejection, and another load is under way: it must not bring the rejected one
+            // back over that.
+            let overtaken = recurred
+                && (ended.is_none() && gate.flight.is_some()
+                    || gate.is_of_before(ticket) && gate.claims.count(now) > 0);
             if gate.generation != ticket.base || overtaken {
                 return Landing::Lost;
             }
@@ -96,8 +99,10 @@ impl<C: Send + Sync + 'static> Core<C> {
         let remaining = {
             let mut gate = self.gate.lock();
             ended = gate.flight.take_if(|flight| flight.id == id);
-            // One of a caller's own says nothing new once another one has brought something.
-            let claimed = gate.claims.lift(id).is_some_and(|base| base == gate.generation);
+            // One of a caller's own says nothing new once another one has brought something, or failed.
+            let claim = gate.claims.lift(id);
+            let claimed = claim
+                .is_some_and(|claim| claim.base() == gate.generation && !gate.knows_since(claim.started));
             if ended.is_none() && !claimed {
                 return Err(GivenUp);
             }

@@ -5,6 +5,9 @@
 //!
 //! # Rules
 //!
+//! Where loads are shared. In [`Mode::Isolated`], where every caller makes its own, there may be several at a time, and
+//! nobody waits for another one's: what that changes is said there.
+//!
 //! | state | nobody is loading | a load is under way | the source is left alone |
 //! |---|---|---|---|
 //! | fresh | serve | serve | serve |
@@ -14,8 +17,7 @@
 //! | rejected | as expired | wait for it | the shared last error |
 //!
 //! 1. **One load.** There is at most one load under way, and all who wait for it drive it: it does not matter
-//!    whose task began it, or whether that task is still there. All who wait share its one error. (In
-//!    [`Mode::Isolated`] nobody shares a load.)
+//!    whose task began it, or whether that task is still there. All who wait share its one error.
 //! 2. **Ahead of time.** [`Windows`] says when a credential begins to be due. Nobody waits for a refresh until
 //!    a minute before expiry, and then for two seconds at most.
 //! 3. **A valid credential is never replaced by an error.** Behind one, a failing source is asked again after
@@ -269,8 +271,8 @@ impl<C: Send + Sync + 'static> CachedProvider<C> {
     /// a caller to whom `seen` is of no use (a key set without the key that a token names), while all others keep
     /// being served.
     ///
-    /// Joins the load that is under way, whoever began it. Gives what is current afterwards if it is newer than
-    /// `seen`, at the latest after the [load deadline](Builder::load_deadline); `None` at once if no load is under
+    /// Joins the load that is under way, whoever began it (in [`Mode::Isolated`] none but its own). Gives what is current afterwards if it is newer than
+    /// `seen`, at the latest a second after the [load deadline](Builder::load_deadline); `None` at once if no load is under
     /// way, none is due and none may be asked for.
     pub fn refreshed(&self, seen: &Cached<C>) -> Refreshed<C> {
         Refreshed::new(Arc::clone(&self.core), seen.clone())

@@ -23,7 +23,8 @@ pub enum Mode {
     /// It gives up after 2 s in the advisory window, which counts as a failed load, and is served too; in the
     /// mandatory window it stays. With nothing to serve each caller makes a load of its own, up to
     /// [a limit](super::Builder::isolated_loads), and the first one to land is for all that come later. A load ends
-    /// with its caller; where a caller is stopped without being dropped, another one takes its place once the load
-    /// deadline is over. `try_get`, `with` and `refresh` never start a load.
+    /// with its caller: behind a valid credential the next one begins a second later, doubling up to half a minute;
+    /// where a caller is stopped without being dropped, another one takes its place once the load deadline is over.
+    /// Of loads that are under way together, the first failure counts for all. `try_get`, `with` and `refresh` never start a load.
     Isolated,
 }

@@ -67,8 +67,9 @@ impl<T: Clone> Shared<T> {
                     *future = Some(running);
                     drop(future);
                     fence(Ordering::SeqCst);
-                    // Who was woken meanwhile may have found it taken and gone back to sleep.
-                    if inner.bell.rung.swap(false, Ordering::SeqCst) {
+                    // Who was woken meanwhile may have found it taken and gone back to sleep. Looked at and left
+                    // as it is: by now somebody else may be at it, and this be the ring of that poll.
+                    if inner.bell.rung.load(Ordering::SeqCst) {
                         inner.bell.ring();
                     }
                     return Poll::Pending;

@@ -119,6 +119,18 @@ fn the_very_same_credential_keeps_its_generation_and_is_asked_for_a_little_later
 }
 
 #[test]
+fn the_very_same_secret_with_a_later_expiry_is_served_until_then() {
+    let (runtime, source, provider) = stage(Act::GiveAgain(7, HOUR));
+    get(&runtime, &provider).unwrap();
+    runtime.advance(54 * MINUTE);
+    get(&runtime, &provider).unwrap();
+    runtime.run();
+    source.then_always(Act::Hang);
+    runtime.advance(59 * MINUTE);
+    assert_eq!(provider.try_get().map(|cached| (*cached, cached.generation())), Some((7, 2)));
+}
+
+#[test]
 fn a_server_that_repeats_itself_until_the_end_is_not_asked_per_request() {
     let (runtime, source, provider) = stage(Act::Give(HOUR));
     get(&runtime, &provider).unwrap();
@@ -220,6 +232,7 @@ fn refresh_loads_anew_and_keeps_serving_meanwhile() {
     runtime.advance(SECOND);
     assert_eq!(*at_once(&provider).unwrap().unwrap(), 2);
     assert_eq!(source.calls(), 2);
+    runtime.advance(MINUTE);
     provider.refresh(&seen);
     runtime.run();
     assert_eq!(source.calls(), 2, "what was seen is no longer current");

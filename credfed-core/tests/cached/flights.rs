@@ -260,6 +260,16 @@ fn a_credential_too_short_lived_to_be_served_ends_in_an_error() {
 }
 
 #[test]
+fn what_expired_while_its_waiter_slept_is_not_handed_to_it() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    source.next(Act::Late(SECOND, Box::new(Act::Give(10 * SECOND))));
+    let mut sleeper = provider.get();
+    assert!(poll_once(&mut sleeper).is_pending());
+    runtime.advance(MINUTE);
+    assert_eq!(poll_once(&mut sleeper).map(|answer| *answer.unwrap()), std::task::Poll::Ready(2));
+}
+
+#[test]
 fn a_waiter_does_not_hang_with_a_load_whose_runtime_stands_still() {
     // The source and its timers live on a runtime that nobody runs any more, though nobody dropped it.
     let (stopped, source, _) = stage(Act::Hang);

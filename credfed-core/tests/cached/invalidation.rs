@@ -1,10 +1,13 @@
 //! A credential that its service does not accept.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use credfed_core::cached::Mode;
-use credfed_core::{CachedProvider, ErrorKind, ProviderError, Rejection};
+use credfed_core::{
+    Cached, CachedProvider, ErrorKind, Expiring, Identity, Provider, ProviderError, Rejection,
+};
 
 use crate::support::{Act, HOUR, MINUTE, SECOND, at_once, get, poll_once, stage};
 
@@ -219,4 +222,46 @@ fn the_pause_between_forced_loads_is_five_minutes_at_most_however_loads_and_reje
     let _ = poll_once(&mut caller);
     runtime.advance(SECOND);
     assert!(runtime.block_on(caller).unwrap().is_ok());
+}
+
+#[test]
+fn a_rejection_while_the_very_same_one_lands_is_answered_by_that_load() {
+    #[derive(Debug)]
+    struct Meddling {
+        calls: Arc<AtomicU32>,
+        own: Arc<OnceLock<(CachedProvider<u32>, Cached<u32>)>>,
+    }
+
+    impl Provider for Meddling {
+        type Credential = u32;
+
+        fn identity(&self) -> Identity {
+            Identity::of("meddling").finish()
+        }
+
+        async fn provide(&self) -> Result<Expiring<u32>, ProviderError> {
+            self.calls.fetch_add(1, Ordering::SeqCst);
+            Ok(Expiring::after(7, HOUR))
+        }
+
+        fn is_same(&self, _: &u32, _: &u32) -> bool {
+            // Between the look at what is held and the landing.
+            if let Some((provider, held)) = self.own.get() {
+                provider.invalidate(held, Rejection::Invalid);
+            }
+            true
+        }
+    }
+
+    let (runtime, ..) = stage(Act::Hang);
+    let (calls, own) = (Arc::new(AtomicU32::new(0)), Arc::default());
+    let source = Meddling { calls: Arc::clone(&calls), own: Arc::clone(&own) };
+    let provider = CachedProvider::builder(source).runtime(runtime.clone()).build();
+    let held = get(&runtime, &provider).unwrap();
+    own.set((provider.clone(), held.clone())).unwrap();
+    provider.refresh(&held);
+    runtime.run();
+    assert!(provider.status().is_ready());
+    assert_eq!(get(&runtime, &provider).unwrap().generation(), 2);
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
 }

@@ -5,7 +5,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use credfed_core::cached::{Mode, State};
-use credfed_core::{CachedProvider, ErrorKind, Rejection, VirtualRuntime};
+use credfed_core::runtime::{Now, Runtime, Sleep, Task};
+use credfed_core::{CachedProvider, ErrorKind, Expiring, Identity, Rejection, VirtualRuntime, provider_fn};
 
 use crate::support::{Act, HOUR, MINUTE, SECOND, Source, at_once, down, get, poll_once, stage};
 
@@ -99,7 +100,156 @@ fn a_refresh_goes_with_its_caller_and_the_next_one_takes_over() {
     assert!(poll_once(&mut one).is_pending());
     drop(one);
     assert!(!provider.status().refreshing);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 1, "the source is left alone for a second");
+    runtime.advance(SECOND);
     assert_eq!(*get(&runtime, &provider).unwrap(), 3);
+    assert_eq!(provider.status().consecutive_failures, 0);
+}
+
+#[test]
+fn callers_without_patience_are_served_although_none_of_them_ends_a_load() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    runtime.advance(53 * MINUTE);
+    source.then_always(Act::Hang);
+    let mut served = 0;
+    for _ in 0..80 {
+        let mut caller = provider.get();
+        let mut is_ready = poll_once(&mut caller).is_ready();
+        runtime.advance(SECOND);
+        is_ready |= poll_once(&mut caller).is_ready();
+        served += u32::from(is_ready);
+    }
+    assert!(served >= 70 && source.calls() <= 10, "{served} of 80, {} calls", source.calls());
+}
+
+#[test]
+fn a_load_from_before_the_rejection_does_not_stand_in_the_way_of_a_newer_one() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    let held = get(&runtime, &provider).unwrap();
+    runtime.advance(53 * MINUTE);
+    source.next(Act::Late(SECOND, Box::new(Act::GiveAgain(1, HOUR))));
+    let mut early = provider.get();
+    assert!(poll_once(&mut early).is_pending());
+    provider.invalidate(&held, Rejection::Expired);
+    source.next(late(SECOND));
+    let mut newer = provider.get();
+    assert!(poll_once(&mut newer).is_pending());
+    runtime.advance(SECOND);
+    let Poll::Ready(Ok(after)) = poll_once(&mut early) else { panic!("it loads once more, and at once") };
+    assert_eq!(*after, 4);
+    assert_eq!(*runtime.block_on(newer).unwrap().unwrap(), 4, "and not what was rejected");
+}
+
+#[test]
+fn loads_that_fail_together_are_one_failure() {
+    let (runtime, source, provider) = isolated(Act::Late(SECOND, Box::new(Act::Fail(down()))));
+    let mut all: Vec<_> = (0..3).map(|_| provider.get()).collect();
+    for caller in &mut all {
+        assert!(poll_once(caller).is_pending());
+    }
+    runtime.advance(SECOND);
+    for caller in &mut all {
+        assert!(matches!(poll_once(caller), Poll::Ready(Err(_))));
+        runtime.advance(Duration::from_nanos(1));
+    }
+    assert_eq!(provider.status().consecutive_failures, 1);
+    source.then_always(Act::Give(HOUR));
+    runtime.advance(SECOND / 10);
+    assert!(get(&runtime, &provider).is_ok(), "the pause is that of a first failure");
+}
+
+#[test]
+fn who_has_nothing_left_to_be_served_waits_on_for_its_own_load() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    let held = get(&runtime, &provider).unwrap();
+    runtime.advance(53 * MINUTE);
+    source.then_always(late(3 * SECOND));
+    let mut caller = provider.get();
+    assert!(poll_once(&mut caller).is_pending());
+    runtime.advance(SECOND);
+    provider.invalidate(&held, Rejection::Expired);
+    runtime.advance(SECOND);
+    assert!(poll_once(&mut caller).is_pending());
+    runtime.advance(SECOND);
+    assert_eq!(*runtime.block_on(caller).unwrap().unwrap(), 2);
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("the test says so");
+        }
+    }
+}
+
+#[test]
+fn a_load_that_panics_when_it_is_dropped_takes_nothing_from_its_caller() {
+    let runtime = VirtualRuntime::new(std::time::SystemTime::UNIX_EPOCH + HOUR);
+    let first = std::sync::atomic::AtomicBool::new(true);
+    let source = provider_fn(Identity::of("bomb").finish(), move || {
+        let is_first = first.swap(false, std::sync::atomic::Ordering::SeqCst);
+        async move {
+            if is_first {
+                return Ok(Expiring::after(1_u32, HOUR));
+            }
+            let _bomb = Bomb;
+            std::future::pending().await
+        }
+    });
+    let provider = CachedProvider::builder(source).runtime(runtime.clone()).mode(Mode::Isolated).build();
+    get(&runtime, &provider).unwrap();
+    runtime.advance(53 * MINUTE);
+    let mut caller = provider.get();
+    assert!(poll_once(&mut caller).is_pending());
+    runtime.advance(2 * SECOND);
+    let Poll::Ready(Ok(cached)) = poll_once(&mut caller) else { panic!("not served") };
+    assert_eq!(*cached, 1);
+}
+
+/// A clock that runs: what is begun later ends later.
+#[derive(Debug)]
+struct Running(VirtualRuntime, std::sync::atomic::AtomicU64);
+
+impl Runtime for Running {
+    fn now(&self) -> Now {
+        self.0.now()
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        let begun = self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.0.sleep(duration + Duration::from_nanos(begun))
+    }
+
+    fn can_spawn(&self) -> bool {
+        self.0.can_spawn()
+    }
+
+    fn spawn(&self, task: Task) {
+        self.0.spawn(task);
+    }
+}
+
+#[test]
+fn refreshed_tells_of_a_load_that_hangs_whatever_timer_ends_first() {
+    for mode in [Mode::Isolated, Mode::Inline, Mode::Spawned] {
+        let (runtime, source, _) = stage(Act::Give(10 * HOUR));
+        let running = Running(runtime.clone(), Default::default());
+        let provider = CachedProvider::builder(Arc::clone(&source)).runtime(running).mode(mode).build();
+        let seen = get(&runtime, &provider).unwrap();
+        source.then_always(Act::Hang);
+        let mut call = provider.refreshed(&seen);
+        assert!(poll_once(&mut call).is_pending());
+        for step in [15 * SECOND, Duration::from_millis(1)] {
+            runtime.advance(step);
+            let _ = poll_once(&mut call);
+        }
+        assert_eq!(provider.status().consecutive_failures, 1, "{mode:?}");
+        assert_eq!(provider.status().last_error, Some(ErrorKind::Transient), "{mode:?}");
+    }
 }
 
 #[test]

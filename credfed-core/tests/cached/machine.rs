@@ -159,10 +159,10 @@ impl Machine {
     fn refreshed(&mut self, ago: usize) -> Option<Due> {
         let seen = self.not_within_a_pause(ago)?;
         let (before, now) = (self.calls(), self.now());
+        let is_newer = self.model.valid(now).is_some_and(|held| held.generation != seen.generation());
         self.model.refresh(seen.generation(), now);
-        // Nothing is begun for whoever finds a newer one there, but else whatever is due.
-        let newer = self.model.newer(seen.generation(), now, false);
-        let due = (!matches!(newer, Outcome::Served(_))).then(|| self.model.due(now));
+        // What is due begins, whoever asked for it.
+        let due = (!is_newer).then(|| self.model.due(now));
         self.comes(Call::Refreshed(self.provider.refreshed(&seen), seen.generation()), before);
         due
     }

@@ -58,6 +58,8 @@ pub(crate) struct Load {
     /// The runtime that drove it is gone.
     lost: bool,
     given_up: bool,
+    /// Began before the last rejection.
+    outdated: bool,
     pub(crate) patience: i128,
     ends: i128,
 }
@@ -79,6 +81,9 @@ pub(crate) struct Model {
     /// What the last failure may be; one, but for jitter.
     pub(crate) last: Vec<Fault>,
     in_a_row: u32,
+    failed_at: i128,
+    /// Loads of their own that callers left behind a valid one, since the last that brought something.
+    left: u32,
     warm: Moment,
     cold: Moment,
     /// After a runtime died the load may be taken up again any time up to here.
@@ -102,6 +107,8 @@ impl Model {
             failures: 0,
             last: Vec::new(),
             in_a_row: 0,
+            failed_at: 0,
+            left: 0,
             warm: (0, 0),
             cold: (0, 0),
             orphaned_until: 0,
@@ -209,6 +216,7 @@ impl Model {
             driven,
             lost: false,
             given_up: false,
+            outdated: false,
             patience,
             ends,
         });
@@ -247,7 +255,17 @@ impl Model {
     /// The call is dropped before it answered. `polled`: by somebody who waited for it, or the task that drove it.
     pub(crate) fn dropped(&mut self, call: u32, now: At, polled: bool) -> Option<Fault> {
         let load = self.take(call)?;
-        let late = polled && !load.lost && now.mono - load.since.mono >= load.ends;
+        let age = now.mono - load.since.mono;
+        // Who has nothing to be served instead stays.
+        let late = polled && !load.lost && age >= load.ends && (age >= DEADLINE || self.valid(now).is_some());
+        if let (Mode::Isolated, false, Some(held)) =
+            (self.mode, late || self.is_given_up(&load, now), self.valid(now))
+        {
+            let pause = ((1 << self.left.min(5)) * SECOND).min((held.lifetime - now.since(held.origin)) / 4);
+            self.left += 1;
+            let until = now.mono + pause;
+            self.warm = (self.warm.0.max(until), self.warm.1.max(until));
+        }
         late.then(|| {
             self.failed(&load, UNNAMED, now);
             UNNAMED
@@ -261,12 +279,15 @@ impl Model {
 
     fn arrived(&mut self, load: &Load, arrival: Held, now: At) {
         let recurred = self.rejected == Some(arrival.number);
-        let replaced =
-            load.given_up && self.mode != Mode::Isolated && self.loads.iter().any(|other| !other.given_up);
+        let replaced = match self.mode {
+            Mode::Isolated => load.outdated && self.under_way(now).next().is_some(),
+            _ => load.given_up && self.loads.iter().any(|other| !other.given_up),
+        };
         if load.follows != self.generation || replaced && recurred {
             return;
         }
         (self.failures, self.in_a_row, self.warm, self.cold) = (0, 0, (0, 0), (0, 0));
+        self.left = 0;
         self.last.clear();
         let same =
             self.valid(now).copied().filter(|held| held.number == arrival.number && held.ends_with(&arrival));
@@ -291,10 +312,13 @@ impl Model {
     }
 
     fn failed(&mut self, load: &Load, fault: Fault, now: At) {
-        if load.given_up || self.mode == Mode::Isolated && load.follows != self.generation {
+        // Of loads that run together the first failure speaks for all, and none does once one has brought something.
+        let is_known =
+            load.follows != self.generation || self.failures > 0 && load.since.mono < self.failed_at;
+        if load.given_up || self.mode == Mode::Isolated && is_known {
             return;
         }
-        self.failures += 1;
+        (self.failures, self.failed_at) = (self.failures + 1, now.mono);
         self.last = vec![fault];
         let asks = fault.asks.min(300 * SECOND);
         let after = |least: i128, most: i128| (now.mono + least.max(asks), now.mono + most.max(asks));
@@ -321,7 +345,8 @@ impl Model {
     pub(crate) fn invalidate(&mut self, generation: u64, now: At) {
         let Some(held) = self.held.filter(|held| held.generation == generation) else { return };
         (self.held, self.rejected) = (None, Some(held.number));
-        (self.warm, self.orphaned_until) = ((0, 0), 0);
+        self.loads.iter_mut().for_each(|load| load.outdated = true);
+        self.orphaned_until = 0;
         let refused = Fault { kind: ErrorKind::Rejected, call: None, asks: 0 };
         let (least, most) = (self.forced_until, held.landed + self.forced_pause);
         if now.mono < least {

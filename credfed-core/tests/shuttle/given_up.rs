@@ -4,6 +4,7 @@ use std::task::Poll;
 
 use shuttle::future::block_on;
 
+use crate::Rejection;
 use crate::cached::Mode;
 use crate::cached::shuttle_tests::support::{Act, SECOND, explore, get, poll_once, stage, thread};
 
@@ -41,8 +42,30 @@ fn its_failure_is_none_of_the_one_after_it() {
             };
             assert_eq!(*block_on(new).unwrap(), 2);
             assert_eq!(late.join().unwrap(), 2, "there is no pause");
+            old.join();
+            assert_eq!(provider.status().consecutive_failures, 0);
         }
-        old.join();
         assert!(source.calls() <= 2);
+    });
+}
+
+#[test]
+fn it_does_not_take_the_place_of_a_third_one() {
+    explore(|| {
+        let (runtime, source, provider) = stage(Mode::Inline, &[]);
+        let mut old = provider.get();
+        assert!(poll_once(&mut old).is_pending());
+        runtime.advance(16 * SECOND);
+        let rejected = get(&provider).unwrap();
+        assert_eq!(*rejected, 2);
+        let old = thread(move || block_on(old).unwrap().generation());
+        let caller = {
+            let provider = provider.clone();
+            thread(move || get(&provider).unwrap().generation())
+        };
+        provider.invalidate(&rejected, Rejection::Invalid);
+        assert_eq!(get(&provider).unwrap().generation(), 2);
+        assert!(old.join() <= 2 && caller.join() <= 2);
+        assert_eq!(source.calls(), 3);
     });
 }

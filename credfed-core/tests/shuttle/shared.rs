@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use futures::FutureExt;
 use shuttle::future::block_on;
@@ -66,6 +66,26 @@ fn all_who_stay_are_woken_while_others_come_and_leave() {
 }
 
 #[test]
+fn a_ring_that_one_poller_has_seen_is_not_taken_from_the_next_one() {
+    explore(|| {
+        // It wakes itself in each poll, and both who poll it leave before they are polled again: of those who were
+        // turned away meanwhile, the one that stays has to be told.
+        let mut polls = 0;
+        let future = poll_fn(move |cx| {
+            polls += 1;
+            cx.waker().wake_by_ref();
+            if polls > 2 { Poll::Ready(7) } else { Poll::Pending }
+        });
+        let shared = Shared::new(future.boxed());
+        let leavers = [shared.clone(), shared.clone()].map(|mut leaver| {
+            thread(move || leaver.poll(&mut Context::from_waker(Waker::noop())).is_ready())
+        });
+        assert_eq!(stay(shared).join(), Some(7));
+        join(leavers);
+    });
+}
+
+#[test]
 fn it_is_polled_by_one_at_a_time_and_not_again_once_it_is_over() {
     explore(|| {
         let polls = Arc::new(AtomicU32::new(0));
@@ -75,10 +95,10 @@ fn it_is_polled_by_one_at_a_time_and_not_again_once_it_is_over() {
             assert!(poll < 1_000, "polled once more after it was over, or by two at once");
             if poll % 2 == 1 {
                 counter.fetch_add(1_000, Ordering::SeqCst);
-                return std::task::Poll::Ready(7);
+                return Poll::Ready(7);
             }
             cx.waker().wake_by_ref();
-            std::task::Poll::Pending
+            Poll::Pending
         });
         let shared = Shared::new(future.boxed());
         let stays = [stay(shared.clone()), stay(shared.clone()), stay(shared)];

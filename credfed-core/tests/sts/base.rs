@@ -174,7 +174,7 @@ fn a_chain_of_roles_lasts_an_hour_and_more_is_refused_before_any_call() {
     assert_eq!(script.asked(), 0);
 }
 
-const SPENT: &str = "the mfa code was sent before and is good for one call: make the request anew, with the device's next code";
+const SPENT: &str = "the mfa code was sent before, or is being sent, and is good for one call: make the request anew, with the device's next code";
 
 fn with_code(runtime: &Hasty, transport: HttpTransport) -> AssumeRole {
     let request =
@@ -202,6 +202,23 @@ fn an_mfa_code_is_sent_once_whatever_becomes_of_it() {
         assert_eq!(checked(&again, Misconfigured), SPENT);
         assert_eq!(script.asked(), 1, "{kind:?}");
     }
+}
+
+#[test]
+fn an_mfa_code_is_sent_once_by_all_that_are_made_of_its_request() {
+    let runtime = Hasty::new();
+    let builder = AssumeRoleRequest::builder(ROLE, "ci").mfa("GAHT12345678", String::from("123456"));
+    let (one, other) = (builder.clone().build().unwrap(), builder.build().unwrap());
+    let script = Script::new([xml(200, body("AssumeRole", 1))]);
+    let make = |request| {
+        AssumeRole::new(request, endpoint(), sessions(&runtime).0, script.transport(&runtime)).unwrap()
+    };
+    let (first, second, third) = (make(one.clone()), make(one), make(other));
+    assert!(block_on(first.provide()).is_ok());
+    for provider in [second, third] {
+        assert_eq!(checked(&block_on(provider.provide()).unwrap_err(), Misconfigured), SPENT);
+    }
+    assert_eq!(script.asked(), 1);
 }
 
 #[test]

@@ -85,9 +85,10 @@ pub struct RemoteRequest {
 /// 5. Look-ups of keys that were never found share a budget of so many a second; over it, the answer is
 ///    [`Unavailable`](ResolveError::Unavailable). A key that was found before is asked for outside of that budget, so
 ///    the flood cannot lock out its holder either. While that fails it is asked for ever more seldom (after 0 to
-///    100 ms, doubling, at most 5 s), and is `Unavailable` in between.
+///    100 ms, doubling, at most 5 s), and is `Unavailable` in between. One that all who waited for it left is followed
+///    by the first of these pauses.
 /// 6. A look-up that takes longer than its [`deadline`](RemoteKeysBuilder::deadline) is `Unavailable`: a 503, never
-///    an unknown key. So is one that panics, or claims that panic when they are copied.
+///    an unknown key. So is one that panics when it is polled, or claims that panic when they are copied.
 pub struct RemoteKeys<L: LookUpKey> {
     inner: Arc<Inner<L>>,
 }
@@ -234,7 +235,8 @@ impl<L: LookUpKey> Inner<L> {
         }
     }
 
-    /// No code of a user's runs while it is held, but what drops the claims that were pushed out.
+    /// No code of a user's runs while it is held, but what drops the claims that were pushed out, and who listens to
+    /// the log.
     fn lock(&self) -> MutexGuard<'_, State<L::Claims>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -296,7 +298,16 @@ impl<L: LookUpKey> Landing<L> {
 
 impl<L: LookUpKey> Drop for Landing<L> {
     fn drop(&mut self) {
-        self.take_out(&mut self.inner.lock());
+        let now = self.inner.runtime.coarse_now().monotonic();
+        let mut state = self.inner.lock();
+        let state = &mut *state;
+        // All who waited left. One of them must not cost the holder more than the shortest pause, and many of them must
+        // not cost the service a look-up each.
+        if self.take_out(state)
+            && let Some(found) = state.found.known_mut(&self.id)
+        {
+            found.quiet_until = found.quiet_until.max(now.saturating_add(state.spread.pause(1)));
+        }
     }
 }
 

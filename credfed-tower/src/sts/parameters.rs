@@ -153,3 +153,30 @@ fn decoded(text: &[u8]) -> Result<Cow<'_, str>, StsError> {
     }
     percent_decode(text).decode_utf8().map_err(|_| BAD_ESCAPE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(form: &[u8]) -> Result<String, StsError> {
+        let (parts, ()) = http::Request::post("/")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(())
+            .unwrap()
+            .into_parts();
+        let mut parameters = Parameters::read(&parts, form)?;
+        parameters.require("Name").map(Cow::into_owned)
+    }
+
+    #[test]
+    fn a_plus_is_a_blank_and_what_is_no_text_is_refused() {
+        assert_eq!(value(b"Name=a+b").unwrap(), "a b");
+        assert_eq!(value(b"Name=a%2Bb+%20").unwrap(), "a+b  ");
+        assert_eq!(value("Name=gr\u{fc}n".as_bytes()).unwrap(), "gr\u{fc}n");
+        for form in
+            [&b"Name=\xff"[..], b"Name=a+\xff", b"Name=%ff", b"\xff=a&Name=b", b"Name=%2", b"Name=%+1"]
+        {
+            assert!(value(form).is_err(), "{}", form.escape_ascii());
+        }
+    }
+}

@@ -58,7 +58,15 @@ pub(super) fn success(outcome: &Outcome, request_id: &str) -> Response<StsBody> 
         Outcome::CallerIdentity(_) => None,
     };
     let token = minted.and_then(|minted| minted.credentials.session_token()).map_or(0, |token| token.len());
-    let mut xml = Zeroizing::new(String::with_capacity(2 * 1024 + token));
+    // What others chose may be all quotation marks, which take six bytes each.
+    let foreign = match outcome {
+        Outcome::Assumed(assumed) => assumed.web_identity.as_ref().map_or(0, |identity| {
+            6 * (identity.subject.len() + identity.audience.len() + identity.issuer.len())
+        }),
+        _ => 0,
+    };
+    let room = 2 * 1024 + token + foreign;
+    let mut xml = Zeroizing::new(String::with_capacity(room));
     let action = match outcome {
         Outcome::Assumed(assumed) if assumed.web_identity.is_some() => "AssumeRoleWithWebIdentity",
         Outcome::Assumed(_) => "AssumeRole",
@@ -105,6 +113,7 @@ pub(super) fn success(outcome: &Outcome, request_id: &str) -> Response<StsBody> 
     for part in ["</ResponseMetadata></", action, "Response>"] {
         xml.push_str(part);
     }
+    debug_assert!(xml.len() <= room, "an answer with secrets in it outgrew its room");
     answer(StatusCode::OK, Bytes::from_owner(xml), request_id)
 }
 
@@ -190,5 +199,36 @@ mod tests {
             let time = UNIX_EPOCH + Duration::new(seconds, 999_999_999);
             assert_eq!(timestamp(time), text);
         }
+    }
+
+    #[test]
+    fn an_answer_does_not_outgrow_its_room_whatever_its_subject_is_called() {
+        use credfed_core::Secret;
+        use credfed_core::session::SessionKind;
+
+        let quotes = "'".repeat(255);
+        let role = "arn:aws:iam::123456789012:role/reader";
+        let claims = SessionClaims::builder(
+            SessionKind::WebIdentity,
+            role,
+            UNIX_EPOCH,
+            UNIX_EPOCH + Duration::from_secs(900),
+        )
+        .session_name("ci")
+        .subject(quotes.as_str())
+        .issuer(quotes.as_str())
+        .build()
+        .unwrap();
+        let token = Secret::new("t".repeat(700));
+        let credentials = AwsCredentials::new("ASIAEXAMPLE", Secret::new("s".repeat(44)), Some(token));
+        let identity = WebIdentity { subject: quotes.clone(), issuer: quotes.clone(), audience: quotes };
+        let assumed = Assumed {
+            minted: Minted { claims, credentials },
+            user_arn: role.to_owned(),
+            user_id: String::from("AROAEXAMPLE:ci"),
+            web_identity: Some(identity),
+        };
+        // It asserts by itself that it has not grown.
+        assert_eq!(success(&Outcome::Assumed(Box::new(assumed)), "id").status(), StatusCode::OK);
     }
 }

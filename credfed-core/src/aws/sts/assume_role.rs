@@ -26,7 +26,7 @@ const ACTION: &str = "AssumeRole";
 /// How far off the local clock may be for a request to be signed by the server's.
 const MOST_SKEW: Duration = Duration::from_secs(15 * 60);
 
-const CODE_SENT: &str = "the mfa code was sent before and is good for one call: make the request anew, with the device's next code";
+const CODE_SENT: &str = "the mfa code was sent before, or is being sent, and is good for one call: make the request anew, with the device's next code";
 
 /// One `AssumeRole` call: parameters that are within their limits.
 #[derive(Clone)]
@@ -42,7 +42,15 @@ struct More {
     source_identity: Option<String>,
     tags: Vec<(String, String)>,
     transitive: Vec<String>,
-    mfa: Option<(String, Secret)>,
+    mfa: Option<Mfa>,
+}
+
+#[derive(Clone)]
+struct Mfa {
+    device: String,
+    code: Secret,
+    /// Whether the code may have arrived somewhere, or is on its way. All clones share it: it is one code.
+    sent: Arc<AtomicBool>,
 }
 
 impl AssumeRoleRequest {
@@ -94,11 +102,8 @@ impl AssumeRoleRequest {
         now: SystemTime,
     ) -> Result<Expiring<AwsCredentials>, Failed> {
         let base = base.into_iter().flat_map(|base| [Some(base.secret_access_key()), base.session_token()]);
-        let own = [
-            self.role.policy(),
-            self.more.external_id.as_ref(),
-            self.more.mfa.as_ref().map(|(_, code)| code),
-        ];
+        let own =
+            [self.role.policy(), self.more.external_id.as_ref(), self.more.mfa.as_ref().map(|mfa| &mfa.code)];
         let secrets: Vec<&str> = base.chain(own).flatten().map(Secret::expose).collect();
         let expected = Expected { action: ACTION, role: &self.role, secrets: &secrets, now };
         response::parse(response, &expected)
@@ -112,8 +117,8 @@ impl AssumeRoleRequest {
             .optional("source-identity", more.source_identity.as_ref())
             .list("tags", more.tags.iter().flat_map(|(key, value)| [key, value]))
             .list("transitive-tags", &more.transitive)
-            .optional("mfa-device", more.mfa.as_ref().map(|(device, _)| device))
-            .optional("mfa-code", more.mfa.as_ref().map(|(_, code)| code.expose()))
+            .optional("mfa-device", more.mfa.as_ref().map(|mfa| &mfa.device))
+            .optional("mfa-code", more.mfa.as_ref().map(|mfa| mfa.code.expose()))
     }
 }
 
@@ -143,7 +148,7 @@ impl More {
         limits::unique("Tags", self.tags.iter().map(|(key, _)| key.as_str()))?;
         self.transitive.iter().try_for_each(|key| limits::tag_key("a transitive tag's key", key))?;
         limits::unique("TransitiveTagKeys", self.transitive.iter().map(String::as_str))?;
-        if let Some((device, code)) = &self.mfa {
+        if let Some(Mfa { device, code, .. }) = &self.mfa {
             limits::length("SerialNumber", device, 9, 256)?;
             limits::word("SerialNumber", device, "=/:,.@-")?;
             limits::token_code(code.expose())?;
@@ -165,7 +170,7 @@ impl More {
         if let Some(identity) = &self.source_identity {
             form.field("SourceIdentity", identity);
         }
-        if let Some((device, code)) = &self.mfa {
+        if let Some(Mfa { device, code, .. }) = &self.mfa {
             form.field("SerialNumber", device);
             form.field("TokenCode", code.expose());
         }
@@ -228,11 +233,12 @@ impl AssumeRoleRequestBuilder {
 
     /// The serial number or ARN of an MFA device (9 to 256 characters) and the code that it shows now (6 digits).
     ///
-    /// A code is good for one call, so [`AssumeRole`] sends it once. Only an attempt that had no connection is made
+    /// A code is good for one call, so it is sent once, by whichever [`AssumeRole`] of this request comes first. Only an attempt that had no connection is made
     /// again; after any other one, be it a success, the next call is an error that asks for a new request. Behind a
     /// cache that means one credential, which is not renewed.
     pub fn mfa(mut self, device: impl Into<String>, code: impl Into<Secret>) -> Self {
-        self.more.mfa = Some((device.into(), code.into()));
+        let sent = Arc::default();
+        self.more.mfa = Some(Mfa { device: device.into(), code: code.into(), sent });
         self
     }
 
@@ -278,8 +284,6 @@ pub struct AssumeRole {
     transport: HttpTransport,
     retry: RetryPolicy,
     identity: Identity,
-    /// Whether the MFA code may have arrived somewhere. Clones share it: it is one code.
-    code_sent: Arc<AtomicBool>,
 }
 
 impl AssumeRole {
@@ -301,8 +305,7 @@ impl AssumeRole {
         }
         let identity = Identity::of("sts-assume-role").part("base", base.identity().digest());
         let identity = request.identify(endpoint.identify(identity)).finish();
-        let (retry, code_sent) = (RetryPolicy::new(), Arc::default());
-        Ok(Self { request, endpoint, base, transport, retry, identity, code_sent })
+        Ok(Self { request, endpoint, base, transport, retry: RetryPolicy::new(), identity })
     }
 
     /// When a failed attempt is made again. Default: [`RetryPolicy::new`].
@@ -318,15 +321,15 @@ impl AssumeRole {
         let clocks = self.transport.clocks();
         let signed_at = skew.correct(clocks.now().wall());
         let request = self.request.request(&self.endpoint, &base, signed_at).map_err(never)?;
-        if self.request.more.mfa.is_none() {
+        let Some(mfa) = &self.request.more.mfa else {
             return self.exchange(request, &base, skew).await;
-        }
-        if self.code_sent.swap(true, Ordering::Relaxed) {
+        };
+        if mfa.sent.swap(true, Ordering::Relaxed) {
             return Err(never(ProviderError::misconfigured(CODE_SENT)));
         }
         self.exchange(request, &base, skew).await.map_err(|failed| {
             let unsent = is_unsent(&failed.error);
-            self.code_sent.store(!unsent, Ordering::Relaxed);
+            mfa.sent.store(!unsent, Ordering::Relaxed);
             if unsent { failed } else { never(failed.error) }
         })
     }

@@ -4,26 +4,28 @@ use std::time::Duration;
 
 use crate::runtime::nanos;
 
-/// A token bucket, kept as the one moment at which it is full again. Times are nanoseconds of the monotonic clock.
+/// A token bucket, kept as the one moment at which it is full again. Times are nanoseconds of the monotonic clock, in
+/// 128 bits: the longest period times the largest burst is about 2^96, and a sum that stuck at its bound would let in
+/// whoever comes.
 pub(super) struct Admission {
     /// One more token per this time; 0 is no limit.
-    every: u64,
+    every: u128,
     /// How far the moment may lie ahead for there to be a token left.
-    slack: u64,
-    full_at: u64,
+    slack: u128,
+    full_at: u128,
 }
 
 impl Admission {
     pub(super) fn new(burst: u32, every: Duration) -> Self {
-        let every = nanos(every);
-        let slack = every.saturating_mul(u64::from(burst.saturating_sub(1)));
+        let every = u128::from(nanos(every));
+        let slack = every.saturating_mul(u128::from(burst.saturating_sub(1)));
         Self { every, slack, full_at: 0 }
     }
 
     /// How long it takes until there is a token; `None` if there is one.
     pub(super) fn wait(&self, now: u64) -> Option<Duration> {
-        let wait = self.full_at.saturating_sub(now).saturating_sub(self.slack);
-        (wait > 0).then(|| Duration::from_nanos(wait))
+        let wait = self.full_at.saturating_sub(u128::from(now)).saturating_sub(self.slack);
+        (wait > 0).then(|| Duration::from_nanos(u64::try_from(wait).unwrap_or(u64::MAX)))
     }
 
     /// Takes a token, or says how long it takes until there is one.
@@ -31,7 +33,7 @@ impl Admission {
         match self.wait(now) {
             Some(wait) => Err(wait),
             None => {
-                self.full_at = self.full_at.max(now).saturating_add(self.every);
+                self.full_at = self.full_at.max(u128::from(now)).saturating_add(self.every);
                 Ok(())
             }
         }
@@ -69,8 +71,12 @@ mod tests {
     #[test]
     fn the_longest_times_do_not_overflow() {
         let mut admission = Admission::new(u32::MAX, Duration::MAX);
-        assert_eq!(taken(&mut admission, u64::MAX), 100);
-        let mut admission = Admission::new(1, Duration::MAX);
-        assert_eq!(taken(&mut admission, 5), 1);
+        assert_eq!(taken(&mut admission, u64::MAX), 100, "of a burst of billions");
+        for burst in [1, 2, 99] {
+            let mut admission = Admission::new(burst, Duration::MAX);
+            assert_eq!(taken(&mut admission, 5), burst as usize);
+            assert_eq!(taken(&mut admission, u64::MAX - 1), 0);
+            assert!(admission.wait(u64::MAX - 1).is_some());
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! A bounded number of cached providers, one per identity.
 //!
-//! A hash map and two chains through one vector of slots, under one short lock: about 150 lines without unsafe code.
+//! A hash map and three chains through one vector of slots, under one short lock: about 200 lines without unsafe code.
 //! Of the well-kept crates, `lru` and `hashlink` order by use but know nothing of entries that must stay, so the walk
 //! over those, the newcomers' chain and the idle time would be ours all the same (and `lru` had two soundness
 //! advisories in 2026); `quick_cache` can pin entries but knows no idle time, and neither its order of eviction nor
@@ -12,6 +12,7 @@ mod error;
 mod table;
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 pub use builder::PoolBuilder;
@@ -78,13 +79,14 @@ const BATCH: usize = 64;
 ///    credential that was handed out ([`Cached`](super::Cached)) stays readable, but keeps no place.
 /// 4. **New identities are limited** in [number per time](PoolBuilder::admission), so that whoever invents them causes a
 ///    bounded number of loads. Those that have never loaded anything do not push out those that have, beyond a
-///    quarter of the capacity, and even that only while their loads are under way or their handles are held. What is
-///    there is served whatever comes.
+///    quarter of the capacity (one, where it is below 4), and even that only while their loads are under way or
+///    their handles are held. What is there is served whatever comes.
 /// 5. **What is idle goes** after [a while](PoolBuilder::idle_after), on a later call to the pool; nothing runs when
 ///    idle. A service that may fall silent calls [`evict_idle`](Self::evict_idle).
 /// 6. **What goes is wiped at once**, unless somebody still holds it.
-/// 7. **A look-up** that finds what it seeks takes one short lock and allocates nothing. To save even that, keep the
-///    provider: but a handle that is held for good keeps its place for good.
+/// 7. **A look-up** that finds what it seeks takes one short lock, and that of the provider too if it is not yet known to
+///    have loaded; it allocates nothing, unless something idle goes with it. To save even that, keep the provider: but a
+///    handle that is held for good keeps its place for good.
 ///
 /// # What to set, and what to watch
 ///
@@ -141,6 +143,10 @@ impl<C: Send + Sync + 'static> ProviderPool<C> {
     ///
     /// `make` runs with no lock held: it may ask this pool, and it may panic. Callers that come at the same time
     /// may each make a source; one of them is kept, and all of them get that one. Nothing is loaded yet.
+    ///
+    /// So `make` must be cheap, and leave to the source's loads what asks others. It runs only while another identity
+    /// would be let in, but counts as one only when its source is put in: callers for one new identity are not to use
+    /// up the admission of many. Any number of them that come at once run it, and again each time after it failed.
     ///
     /// # Errors
     ///
@@ -239,12 +245,20 @@ impl<C> Inner<C> {
     fn let_go(&self, evicted: impl IntoIterator<Item = CachedProvider<C>>) {
         for provider in evicted {
             let identity = provider.core.identity();
-            drop(provider);
+            contain(|| drop(provider));
             tracing::debug!(%identity, "evicted from the pool");
             if let Some(observer) = &self.settings.observer {
-                observer.evicted(&identity);
+                contain(|| observer.evicted(&identity));
             }
         }
+    }
+}
+
+/// Keeps a panic of foreign code from whoever happened to make the call, which is about another identity. Dropping
+/// what the panic carried may panic too.
+fn contain(foreign: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
+        drop(catch_unwind(AssertUnwindSafe(|| drop(payload))));
     }
 }
 

@@ -11,8 +11,8 @@ use crate::cached::pool::admission::Admission;
 use crate::cached::{CachedProvider, PoolStatus};
 use crate::runtime::Now;
 
-/// How many providers are looked at to find one that can go: some microseconds. Those in use go to the front on
-/// the way, so that the next search goes on from there.
+/// How many providers of each chain are looked at to find one that can go: some tens of microseconds at worst. Those
+/// in use go to the front on the way, so that the next search goes on from there.
 const PROBES: usize = 256;
 
 /// No slot.
@@ -26,9 +26,12 @@ pub(super) struct Table<C> {
     slots: Vec<Slot<C>>,
     /// The first of the unused slots, which are chained by their `next`.
     unused: u32,
-    /// Those that have not loaded anything so far.
+    /// Those that have not loaded anything so far, as far as was noticed.
     newcomers: Order,
-    /// Those that have.
+    /// Those that a search noticed to have loaded, and that nobody has used since. They come from the end of the
+    /// newcomers, so they arrive here in the order of their use.
+    settled: Order,
+    /// Those that were used since they loaded.
     proven: Order,
     admission: Admission,
     evicted: u64,
@@ -42,9 +45,17 @@ struct Slot<C> {
     provider: Option<CachedProvider<C>>,
     /// The monotonic clock at the last use.
     used: u64,
-    is_proven: bool,
+    chain: Chain,
     before: u32,
     next: u32,
+}
+
+/// Which of the chains a slot is in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Chain {
+    Newcomers,
+    Settled,
+    Proven,
 }
 
 /// The two ends of a chain of slots, last used first.
@@ -70,6 +81,7 @@ impl<C> Table<C> {
             slots: Vec::new(),
             unused: NONE,
             newcomers: Order::EMPTY,
+            settled: Order::EMPTY,
             proven: Order::EMPTY,
             admission,
             evicted: 0,
@@ -106,11 +118,11 @@ impl<C> Table<C> {
         // Taken before the search for room, so that it limits the searches too.
         self.admission.take(now.mono).map_err(|wait| self.too_many_new(wait))?;
         let evicted = if self.index.len() < self.capacity { None } else { Some(self.make_room(now)?) };
-        let slot =
-            Slot { provider: Some(new.clone()), used: now.mono, is_proven: false, before: NONE, next: NONE };
+        let provider = Some(new.clone());
+        let slot = Slot { provider, used: now.mono, chain: Chain::Newcomers, before: NONE, next: NONE };
         let at = self.occupy(slot);
         self.index.insert(identity, at);
-        self.link(at);
+        self.link(at, Chain::Newcomers);
         Ok(Inserted { provider: new.clone(), evicted })
     }
 
@@ -123,10 +135,10 @@ impl<C> Table<C> {
     /// the probes, too.
     pub(super) fn take_idle(&mut self, now: Now, mut probes: usize) -> (Vec<CachedProvider<C>>, usize) {
         let mut idle = Vec::new();
-        for is_proven in [false, true] {
+        for chain in [Chain::Newcomers, Chain::Settled, Chain::Proven] {
             while probes > 0
-                && let Some(at) = self.order(is_proven).last()
-                && now.mono.saturating_sub(self.slots[at as usize].used) >= self.idle_after
+                && let Some(at) = self.order(chain).last()
+                && now.mono.saturating_sub(self.used(at)) >= self.idle_after
             {
                 probes -= 1;
                 if self.is_in_use(at, now) {
@@ -154,28 +166,56 @@ impl<C> Table<C> {
 
     /// The newcomers go first; while they are few, the others may have to go too.
     fn make_room(&mut self, now: Now) -> Result<CachedProvider<C>, PoolError> {
-        let mut probes = PROBES;
-        let mut found = self.take_last(false, now, &mut probes);
-        if found.is_none() && self.newcomers.len < (self.capacity / 4).max(1) {
-            found = self.take_last(true, now, &mut probes);
+        let before = self.newcomers.len;
+        let mut found = self.take_newcomer(now);
+        // Where some turned out to have loaded, one more does not make the newcomers more than they were. They count
+        // for more than they are until all of them have been looked at, and that alone must not refuse anybody.
+        let are_few = self.newcomers.len < (self.capacity / 4).max(1) || self.newcomers.len < before;
+        if found.is_none() && are_few {
+            found = self.take_loaded(now);
         }
         let counter = if found.is_some() { &mut self.evicted } else { &mut self.refused_full };
         *counter += 1;
         found.ok_or(PoolError::Full)
     }
 
-    /// Takes out the least recently used one that can go.
-    fn take_last(&mut self, is_proven: bool, now: Now, probes: &mut usize) -> Option<CachedProvider<C>> {
-        for _ in 0..self.order(is_proven).len.min(*probes) {
-            *probes -= 1;
-            let at = self.order(is_proven).last()?;
-            let may_go = !self.is_in_use(at, now) && (is_proven || !self.has_loaded(at));
-            if may_go {
+    /// Takes out the least recently used one that can go of those that have never loaded anything.
+    fn take_newcomer(&mut self, now: Now) -> Option<CachedProvider<C>> {
+        for _ in 0..self.newcomers.len.min(PROBES) {
+            let at = self.newcomers.last()?;
+            if self.is_in_use(at, now) {
+                self.renew(at, now);
+            } else if self.has_loaded(at) {
+                self.unlink(at);
+                self.link(at, Chain::Settled);
+            } else {
                 return self.vacate(at);
             }
-            self.renew(at, now);
         }
         None
+    }
+
+    /// Takes out the least recently used one that can go of those that have.
+    fn take_loaded(&mut self, now: Now) -> Option<CachedProvider<C>> {
+        let mut settled = self.settled.len.min(PROBES);
+        let mut proven = self.proven.len.min(PROBES);
+        loop {
+            let once = self.settled.last().filter(|_| settled > 0);
+            let often = self.proven.last().filter(|_| proven > 0);
+            let at = match (once, often) {
+                (Some(once), Some(often)) if self.used(often) < self.used(once) => often,
+                (once, often) => once.or(often)?,
+            };
+            if !self.is_in_use(at, now) {
+                return self.vacate(at);
+            }
+            *(if once == Some(at) { &mut settled } else { &mut proven }) -= 1;
+            self.renew(at, now);
+        }
+    }
+
+    fn used(&self, at: u32) -> u64 {
+        self.slots[at as usize].used
     }
 
     /// Whether somebody else holds it, or a load is under way. If neither is so, then neither can come to be so
@@ -200,17 +240,13 @@ impl<C> Table<C> {
 
     /// Moves to the front what is used, and out of the newcomers what has loaded something.
     fn renew(&mut self, at: u32, now: Now) {
-        let is_proven = self.slots[at as usize].is_proven;
-        if is_proven && self.proven.first == at {
-            self.slots[at as usize].used = now.mono;
+        let has_loaded = self.slots[at as usize].chain != Chain::Newcomers || self.has_loaded(at);
+        self.slots[at as usize].used = now.mono;
+        if self.proven.first == at {
             return;
         }
-        let is_proven = is_proven || self.has_loaded(at);
         self.unlink(at);
-        let slot = &mut self.slots[at as usize];
-        slot.used = now.mono;
-        slot.is_proven = is_proven;
-        self.link(at);
+        self.link(at, if has_loaded { Chain::Proven } else { Chain::Newcomers });
     }
 
     fn occupy(&mut self, slot: Slot<C>) -> u32 {
@@ -235,9 +271,9 @@ impl<C> Table<C> {
         Some(provider)
     }
 
-    fn link(&mut self, at: u32) {
-        let is_proven = self.slots[at as usize].is_proven;
-        let order = self.order_mut(is_proven);
+    /// Puts it to the front of a chain.
+    fn link(&mut self, at: u32, chain: Chain) {
+        let order = self.order_mut(chain);
         let second = std::mem::replace(&mut order.first, at);
         order.len += 1;
         if second == NONE {
@@ -246,12 +282,12 @@ impl<C> Table<C> {
             self.slots[second as usize].before = at;
         }
         let slot = &mut self.slots[at as usize];
-        (slot.before, slot.next) = (NONE, second);
+        (slot.chain, slot.before, slot.next) = (chain, NONE, second);
     }
 
     fn unlink(&mut self, at: u32) {
-        let Slot { is_proven, before, next, .. } = self.slots[at as usize];
-        let order = self.order_mut(is_proven);
+        let Slot { chain, before, next, .. } = self.slots[at as usize];
+        let order = self.order_mut(chain);
         order.len -= 1;
         if before == NONE {
             order.first = next;
@@ -267,12 +303,20 @@ impl<C> Table<C> {
         }
     }
 
-    fn order(&self, is_proven: bool) -> &Order {
-        if is_proven { &self.proven } else { &self.newcomers }
+    fn order(&self, chain: Chain) -> &Order {
+        match chain {
+            Chain::Newcomers => &self.newcomers,
+            Chain::Settled => &self.settled,
+            Chain::Proven => &self.proven,
+        }
     }
 
-    fn order_mut(&mut self, is_proven: bool) -> &mut Order {
-        if is_proven { &mut self.proven } else { &mut self.newcomers }
+    fn order_mut(&mut self, chain: Chain) -> &mut Order {
+        match chain {
+            Chain::Newcomers => &mut self.newcomers,
+            Chain::Settled => &mut self.settled,
+            Chain::Proven => &mut self.proven,
+        }
     }
 
     fn too_many_new(&mut self, retry_after: Duration) -> PoolError {
@@ -294,41 +338,46 @@ mod tests {
     use super::*;
     use crate::StaticProvider;
 
-    const NOW: Now = Now { mono: 1, wall: 1 };
-
     fn table(capacity: usize) -> Table<u32> {
         Table::new(capacity, u64::MAX, Admission::new(1, Duration::ZERO))
     }
 
-    fn chain(table: &Table<u32>, is_proven: bool) -> Vec<u32> {
-        let mut chain = Vec::new();
-        let mut at = table.order(is_proven).first;
+    /// How many there are in a chain, each linked both ways and in the order of use.
+    fn len(table: &Table<u32>, chain: Chain) -> usize {
+        let mut slots: Vec<u32> = Vec::new();
+        let mut at = table.order(chain).first;
         while at != NONE {
-            assert_eq!(table.slots[at as usize].before, chain.last().copied().unwrap_or(NONE));
-            chain.push(at);
+            let before = slots.last().copied();
+            assert_eq!(table.slots[at as usize].before, before.unwrap_or(NONE));
+            assert!(before.is_none_or(|before| table.used(before) >= table.used(at)));
+            slots.push(at);
             at = table.slots[at as usize].next;
         }
-        assert_eq!(table.order(is_proven).last(), chain.last().copied());
-        assert_eq!(table.order(is_proven).len, chain.len());
-        chain
+        assert_eq!(table.order(chain).last(), slots.last().copied());
+        assert_eq!(table.order(chain).len, slots.len());
+        slots.len()
     }
 
     #[test]
     fn slots_that_were_left_are_used_again() {
         let mut table = table(4);
         for round in 0..100 {
+            let now = Now { mono: 1 + u64::from(round), wall: 1 };
             let new = CachedProvider::new(StaticProvider::new(round));
-            let inserted = table.insert(&new, NOW).ok().map(|inserted| inserted.provider.identity());
+            let inserted = table.insert(&new, now).ok().map(|inserted| inserted.provider.identity());
             assert_eq!(inserted, Some(new.identity()));
             if round % 3 == 0 {
                 drop(table.remove(&new.identity()));
             }
             if round % 2 == 0 {
                 futures::executor::block_on(new.get()).unwrap();
-                drop(table.get(&new.identity(), NOW));
+            }
+            if round % 4 == 0 {
+                drop(table.get(&new.identity(), now));
             }
             assert!(table.slots.len() <= 4 && table.index.len() <= 4);
-            assert_eq!(chain(&table, false).len() + chain(&table, true).len(), table.index.len());
+            let chains = [Chain::Newcomers, Chain::Settled, Chain::Proven].map(|chain| len(&table, chain));
+            assert_eq!(chains.iter().sum::<usize>(), table.index.len());
         }
         assert_eq!(table.index.len(), 3, "it was full, and the last one was removed");
     }

@@ -46,6 +46,63 @@ fn one_that_was_only_asked_for_once_is_known_to_have_loaded() {
 }
 
 #[test]
+fn a_new_one_gets_in_however_many_loaded_once_and_were_never_asked_for_again() {
+    for capacity in [4_u16, 1_024, 2_000] {
+        let house = house(usize::from(capacity), Act::Give(HOUR));
+        let capacity = u32::from(capacity);
+        for number in 0..capacity {
+            house.serve(number).unwrap();
+            house.runtime.advance(Duration::from_millis(1));
+        }
+        for number in capacity..capacity + 50 {
+            house.serve(number).unwrap();
+            house.runtime.advance(Duration::from_millis(1));
+        }
+        assert_eq!(house.pool.status().refused_full, 0);
+        let there = house.there(0..capacity + 50);
+        assert_eq!(there, Vec::from_iter(50..capacity + 50), "the least recently used ones made room");
+    }
+}
+
+#[test]
+fn among_those_that_loaded_it_is_the_order_of_use_that_counts_and_not_how_often() {
+    let house = house(5, Act::Give(HOUR));
+    let a_minute_later = |number, times| {
+        house.runtime.advance(MINUTE);
+        for _ in 0..times {
+            house.serve(number).unwrap();
+        }
+    };
+    a_minute_later(1, 1);
+    a_minute_later(2, 2);
+    a_minute_later(3, 1);
+    a_minute_later(4, 2);
+    a_minute_later(5, 1);
+    for number in 6..=9 {
+        a_minute_later(number, 1);
+        let gone_to = number - 5;
+        assert_eq!(house.pool.status().evicted, u64::from(gone_to));
+        let oldest = house.pool.get(&tenant(gone_to));
+        assert!(oldest.is_none(), "{gone_to} was the least recently used one");
+    }
+    assert_eq!(house.there(1..=9), [5, 6, 7, 8, 9]);
+}
+
+#[test]
+fn a_search_for_room_does_not_count_as_use_of_what_it_looks_at() {
+    let house = house(3, Act::Give(12 * HOUR));
+    house.prove([1]);
+    house.runtime.advance(MINUTE);
+    house.serve(2).unwrap();
+    house.runtime.advance(29 * MINUTE);
+    house.prove([3]);
+    house.ask(4).unwrap();
+    house.runtime.advance(31 * MINUTE);
+    assert_eq!(house.pool.evict_idle(), 1);
+    assert_eq!(house.there(1..=4), [3, 4]);
+}
+
+#[test]
 fn a_load_in_flight_keeps_its_place_though_nobody_holds_a_handle() {
     let house = house(1, Act::Late(SECOND, Box::new(Act::Give(HOUR))));
     assert!(house.ask(1).unwrap().try_get().is_none());
@@ -179,6 +236,44 @@ fn the_observer_is_told_what_went() {
     runtime.advance(HOUR);
     assert_eq!(pool.evict_idle(), 2);
     assert_eq!(*gone.0.lock().unwrap(), [1, 2, 3].map(tenant));
+}
+
+/// Panics when it is dropped.
+#[derive(Debug)]
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "the test says so");
+    }
+}
+
+#[derive(Debug)]
+struct Loud(Gone);
+
+impl Observer for Loud {
+    fn evicted(&self, identity: &Identity) {
+        self.0.evicted(identity);
+        panic!("the test says so");
+    }
+}
+
+#[test]
+fn a_panic_in_what_goes_or_in_the_observer_reaches_nobody_who_asks() {
+    let (gone, runtime) = (Gone::default(), house(1, Act::Hang).runtime);
+    let settings = Settings::new().runtime(runtime.clone()).observer(Loud(gone.clone()));
+    let pool = ProviderPool::builder().capacity(3).admission(4, HOUR).settings(settings).build();
+    for number in 1..=4 {
+        let bomb = Bomb;
+        let source = provider_fn(tenant(number), move || {
+            let _ = &bomb;
+            async { Ok(Expiring::after(0, HOUR)) }
+        });
+        drop(pool.provider(source).unwrap());
+    }
+    runtime.advance(HOUR);
+    assert_eq!(pool.evict_idle(), 3);
+    assert_eq!(*gone.0.lock().unwrap(), [1, 2, 3, 4].map(tenant));
 }
 
 #[test]

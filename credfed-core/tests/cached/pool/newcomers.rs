@@ -84,6 +84,27 @@ fn newcomers_that_keep_on_loading_take_a_quarter_of_a_full_pool_at_most() {
 }
 
 #[test]
+fn the_quarter_of_a_large_pool_may_load_at_once_too() {
+    let house = house(4_096, Act::Give(12 * HOUR));
+    house.prove(0..4_096);
+    house.source.then_always(Act::Hang);
+    let let_in: Vec<_> = (4_096..10_000).map_while(|number| house.ask(number).ok()).collect();
+    assert_eq!(let_in.len(), 1_024);
+    for number in 10_000..10_020 {
+        house.ask(number).unwrap_err();
+    }
+    assert_eq!(house.there(0..4_096).len(), 3_072);
+}
+
+#[test]
+fn the_longest_time_per_new_identity_lets_in_the_burst_and_no_more() {
+    for every in [365 * 24 * HOUR, Duration::MAX] {
+        let house = house_with(Act::Give(HOUR), |pool| pool.capacity(5_000).admission(1_024, every));
+        assert_eq!((0..5_000).filter(|&number| house.ask(number).is_ok()).count(), 1_024);
+    }
+}
+
+#[test]
 fn a_million_identities_take_no_more_than_the_capacity() {
     let (caches, most) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
     let flood = |house: &House, numbers: std::ops::Range<u32>| {

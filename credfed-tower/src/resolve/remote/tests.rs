@@ -405,6 +405,44 @@ fn whoever_leaves_last_takes_the_look_up_along() {
 }
 
 #[test]
+fn whoever_keeps_leaving_costs_neither_a_look_up_each_nor_the_holder_his_key() {
+    let (runtime, source, keys) = keys(SECOND);
+    let mut first = ask(&keys, GOOD, None);
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    assert!(Pin::new(&mut first).poll(&mut cx).is_pending());
+    runtime.advance(SECOND);
+    assert!(Pin::new(&mut first).poll(&mut cx).is_ready());
+    runtime.advance(60 * SECOND);
+    let before = source.calls();
+    for _ in 0..6_000 {
+        let _ = Pin::new(&mut ask(&keys, GOOD, None)).poll(&mut cx);
+        runtime.advance(SECOND / 100);
+    }
+    let calls = source.calls() - before;
+    assert!((600..2_400).contains(&calls), "{calls} calls in a minute");
+    runtime.advance(SECOND / 10);
+    let mut holder = ask(&keys, GOOD, None);
+    assert!(Pin::new(&mut holder).poll(&mut cx).is_pending(), "he is asked for after 100 ms at most");
+    runtime.advance(SECOND);
+    assert!(matches!(Pin::new(&mut holder).poll(&mut cx), Poll::Ready(Ok(_))));
+}
+
+#[test]
+fn no_more_look_ups_of_unknown_keys_run_at_a_time_than_may_begin_in_a_second() {
+    let (runtime, source, keys) = keys(3 * SECOND);
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    let mut waiting = Vec::new();
+    for n in 0..50 {
+        let mut future = ask(&keys, &format!("AKIAREMOTEKEY{n:07}"), None);
+        if Pin::new(&mut future).poll(&mut cx).is_pending() {
+            waiting.push(future);
+        }
+        runtime.advance(SECOND / 20);
+    }
+    assert_eq!((waiting.len(), source.calls()), (20, 20));
+}
+
+#[test]
 fn refusals_of_one_moment_are_not_forgotten_in_one_moment() {
     let (runtime, source, keys) = keys(Duration::ZERO);
     let ask_all = || {
