@@ -169,6 +169,7 @@ fn the_identities_of_one_process_do_not_refresh_together() {
 }
 
 /// Caches that are asked all the time are refreshed at all times of the first half of the advisory window alike.
+#[expect(clippy::unwrap_used, clippy::expect_used, reason = "only tests call this")]
 fn spread(caches: impl Iterator<Item = (u64, Identity)>) {
     const SLOT: Duration = Duration::from_secs(30);
     let mut refreshed = [0_u32; 15];

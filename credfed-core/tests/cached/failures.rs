@@ -25,6 +25,7 @@ fn a_failed_refresh_keeps_serving_the_valid_credential() {
     }
 }
 
+#[expect(clippy::unwrap_used, reason = "only tests call this")]
 fn no_error_before_expiry_and_no_credential_after(error: &ProviderError) {
     let (runtime, source, provider) = stage(Act::Give(HOUR));
     get(&runtime, &provider).unwrap();
