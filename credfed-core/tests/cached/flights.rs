@@ -1,5 +1,6 @@
 //! One load, driven by whoever waits.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -269,50 +270,72 @@ fn what_expired_while_its_waiter_slept_is_not_handed_to_it() {
     assert_eq!(poll_once(&mut sleeper).map(|answer| *answer.unwrap()), std::task::Poll::Ready(2));
 }
 
+/// Tasks and the timer of the next load live on a runtime that nobody runs any more, though nobody dropped it.
+#[derive(Debug)]
+struct Halted {
+    stopped: VirtualRuntime,
+    running: VirtualRuntime,
+    next: AtomicBool,
+}
+
+impl Runtime for Halted {
+    fn now(&self) -> credfed_core::runtime::Now {
+        self.running.now()
+    }
+
+    fn sleep(&self, duration: Duration) -> credfed_core::runtime::Sleep {
+        let next = self.next.swap(false, Ordering::SeqCst);
+        if next { self.stopped.sleep(duration) } else { self.running.sleep(duration) }
+    }
+
+    fn can_spawn(&self) -> bool {
+        true
+    }
+
+    fn spawn(&self, task: credfed_core::runtime::Task) {
+        self.stopped.spawn(task);
+    }
+}
+
+fn halted() -> (Arc<Halted>, Arc<Source>, CachedProvider<u32>) {
+    let (stopped, source, _) = stage(Act::Hang);
+    let running = VirtualRuntime::new(SystemTime::UNIX_EPOCH);
+    let runtime = Arc::new(Halted { stopped, running, next: false.into() });
+    let provider = CachedProvider::builder(Arc::clone(&source)).runtime(Arc::clone(&runtime)).build();
+    (runtime, source, provider)
+}
+
 #[test]
 fn a_waiter_does_not_hang_with_a_load_whose_runtime_stands_still() {
-    // The source and its timers live on a runtime that nobody runs any more, though nobody dropped it.
-    let (stopped, source, _) = stage(Act::Hang);
-    #[derive(Debug)]
-    struct Mixed {
-        stopped: VirtualRuntime,
-        running: VirtualRuntime,
-        first: std::sync::atomic::AtomicBool,
-    }
-
-    impl Runtime for Mixed {
-        fn now(&self) -> credfed_core::runtime::Now {
-            self.running.now()
-        }
-
-        fn sleep(&self, duration: Duration) -> credfed_core::runtime::Sleep {
-            let first = self.first.swap(false, std::sync::atomic::Ordering::SeqCst);
-            if first { self.stopped.sleep(duration) } else { self.running.sleep(duration) }
-        }
-
-        fn can_spawn(&self) -> bool {
-            true
-        }
-
-        fn spawn(&self, task: credfed_core::runtime::Task) {
-            self.stopped.spawn(task);
-        }
-    }
-
-    let running = VirtualRuntime::new(SystemTime::UNIX_EPOCH);
-    let runtime = Mixed { stopped: stopped.clone(), running: running.clone(), first: true.into() };
-    let provider = CachedProvider::builder(Arc::clone(&source)).runtime(runtime).build();
+    let (runtime, source, provider) = halted();
     let mut early = provider.get();
+    runtime.next.store(true, Ordering::SeqCst);
     assert!(provider.try_get().is_none());
-    stopped.run();
+    runtime.stopped.run();
     assert_eq!(source.calls(), 1, "the load is polled first where time stands still");
     assert!(poll_once(&mut early).is_pending());
-    running.advance(16 * SECOND);
+    runtime.running.advance(16 * SECOND);
     let mut late = provider.get();
-    assert!(running.block_on(early).unwrap().is_err());
+    assert!(runtime.running.block_on(early).unwrap().is_err());
     source.then_always(Act::Give(HOUR));
-    running.advance(SECOND);
+    runtime.running.advance(SECOND);
     assert_eq!(poll_once(&mut late).map(|answer| *answer.unwrap()), std::task::Poll::Ready(2));
+}
+
+#[test]
+fn nor_does_whoever_wants_a_newer_one() {
+    let (runtime, source, provider) = halted();
+    source.next(Act::Give(HOUR));
+    let seen = get(&runtime.running, &provider).unwrap();
+    runtime.stopped.run();
+    runtime.next.store(true, Ordering::SeqCst);
+    provider.refresh(&seen);
+    runtime.stopped.run();
+    let mut newer = provider.refreshed(&seen);
+    assert!(poll_once(&mut newer).is_pending());
+    runtime.running.advance(16 * SECOND);
+    assert!(runtime.running.block_on(newer).unwrap().is_none());
+    assert_eq!((source.calls(), *get(&runtime.running, &provider).unwrap()), (2, 1));
 }
 
 #[test]

@@ -149,3 +149,16 @@ fn a_wall_clock_before_1970_prolongs_nothing() {
     runtime.advance(SECOND);
     assert!(provider.try_get().is_none());
 }
+
+#[test]
+fn whoever_wants_a_newer_one_does_not_get_one_that_has_expired() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    let seen = get(&runtime, &provider).unwrap();
+    runtime.advance(54 * MINUTE);
+    get(&runtime, &provider).unwrap();
+    runtime.run();
+    assert_eq!(provider.status().generation, 2);
+    source.then_always(Act::Fail(down()));
+    runtime.advance(HOUR);
+    assert!(runtime.block_on(provider.refreshed(&seen)).unwrap().is_none());
+}
