@@ -314,7 +314,9 @@ fn a_waiter_does_not_hang_with_a_load_whose_runtime_stands_still() {
     runtime.stopped.run();
     assert_eq!(source.calls(), 1, "the load is polled first where time stands still");
     assert!(poll_once(&mut early).is_pending());
-    runtime.running.advance(16 * SECOND);
+    runtime.running.advance(15 * SECOND);
+    assert!(poll_once(&mut early).is_pending(), "a deadline of the load's own would come first");
+    runtime.running.advance(SECOND);
     let mut late = provider.get();
     assert!(runtime.running.block_on(early).unwrap().is_err());
     source.then_always(Act::Give(HOUR));
