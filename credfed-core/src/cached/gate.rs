@@ -175,8 +175,6 @@ impl<C> Gate<C> {
     /// ago or the server asked for patience. Gives the error that is forgotten, to be dropped after the lock.
     #[must_use]
     pub(super) fn rejected(&mut self, now: Now) -> Option<ProviderError> {
-        self.warm_until = 0;
-        self.cold_failures = 0;
         self.last_before = self.loads;
         let mut forgotten = None;
         if now.mono < self.forced_from {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credfed_core::cached::{State, Windows};
-use credfed_core::{CachedProvider, ProviderError};
+use credfed_core::{CachedProvider, Expiring, Identity, ProviderError, provider_fn};
 use futures::FutureExt;
 
 use crate::support::{Act, HOUR, MINUTE, SECOND, at_once, down, get, poll_once, stage};
@@ -119,6 +119,18 @@ fn the_very_same_credential_keeps_its_generation_and_is_asked_for_a_little_later
 }
 
 #[test]
+fn the_very_same_secret_with_a_later_expiry_is_served_until_then() {
+    let (runtime, source, provider) = stage(Act::GiveAgain(7, HOUR));
+    get(&runtime, &provider).unwrap();
+    runtime.advance(54 * MINUTE);
+    get(&runtime, &provider).unwrap();
+    runtime.run();
+    source.then_always(Act::Hang);
+    runtime.advance(59 * MINUTE);
+    assert_eq!(provider.try_get().map(|cached| (*cached, cached.generation())), Some((7, 2)));
+}
+
+#[test]
 fn a_server_that_repeats_itself_until_the_end_is_not_asked_per_request() {
     let (runtime, source, provider) = stage(Act::Give(HOUR));
     get(&runtime, &provider).unwrap();
@@ -146,26 +158,41 @@ fn no_lifetime_leads_to_one_call_per_request() {
 
 #[test]
 fn a_fleet_that_started_together_does_not_refresh_together() {
-    let mut starts = Vec::new();
-    for process in 0..1_000 {
-        let (runtime, source, _) = stage(Act::Give(HOUR));
-        let runtime = runtime.with_seed(process);
-        let provider = CachedProvider::builder(Arc::clone(&source)).runtime(runtime.clone()).build();
-        get(&runtime, &provider).unwrap();
-        runtime.advance(45 * MINUTE - SECOND);
-        let mut minute = 0;
-        while provider.status().state == State::Fresh {
-            runtime.advance(30 * SECOND);
-            minute += 1;
-        }
-        starts.push(minute);
+    spread((0..1_000).map(|process| (process, Identity::of("test").finish())));
+}
+
+#[test]
+fn the_identities_of_one_process_do_not_refresh_together() {
+    spread(
+        (0..1_000_u32).map(|tenant| (7, Identity::of("test").part("tenant", tenant.to_be_bytes()).finish())),
+    );
+}
+
+/// Caches that are asked all the time are refreshed at all times of the first half of the advisory window alike.
+#[expect(clippy::unwrap_used, clippy::expect_used, reason = "only tests call this")]
+fn spread(caches: impl Iterator<Item = (u64, Identity)>) {
+    const SLOT: Duration = Duration::from_secs(30);
+    let mut refreshed = [0_u32; 15];
+    for (seed, identity) in caches {
+        let (runtime, ..) = stage(Act::Hang);
+        let runtime = runtime.with_seed(seed);
+        let source = provider_fn(identity, || async { Ok(Expiring::after((), HOUR)) });
+        let provider = CachedProvider::builder(source).runtime(runtime.clone()).build();
+        runtime.block_on(provider.get()).unwrap().unwrap();
+        runtime.advance(45 * MINUTE);
+        let slot = refreshed.iter_mut().find(|_| {
+            runtime.advance(SLOT);
+            runtime.block_on(provider.get()).unwrap().unwrap();
+            runtime.run();
+            provider.status().generation == 2
+        });
+        *slot.expect("nothing until the half of the window") += 1;
     }
-    let latest = *starts.iter().max().unwrap();
-    assert!((14..=16).contains(&latest), "spread over {latest} half minutes");
-    for slot in 1..=latest {
-        let together = starts.iter().filter(|&&start| start == slot).count();
-        assert!(together <= 3 * 1_000 / 15, "{together} processes in half minute {slot}");
-    }
+    let caches: u32 = refreshed.iter().sum();
+    let mean = f64::from(caches) / f64::from(u8::try_from(refreshed.len()).unwrap());
+    let peak = f64::from(*refreshed.iter().max().unwrap());
+    assert!(peak / mean <= 3.0, "peak / mean of {refreshed:?}");
+    assert!(refreshed.iter().all(|&slot| slot > 0), "not over the whole of it: {refreshed:?}");
 }
 
 #[test]
@@ -206,6 +233,7 @@ fn refresh_loads_anew_and_keeps_serving_meanwhile() {
     runtime.advance(SECOND);
     assert_eq!(*at_once(&provider).unwrap().unwrap(), 2);
     assert_eq!(source.calls(), 2);
+    runtime.advance(MINUTE);
     provider.refresh(&seen);
     runtime.run();
     assert_eq!(source.calls(), 2, "what was seen is no longer current");
@@ -245,10 +273,10 @@ fn what_never_expires_is_refreshed_by_its_hint_and_no_more_often() {
         for same in [true, false] {
             calls.store(0, std::sync::atomic::Ordering::SeqCst);
             let counter = Arc::clone(&calls);
-            let source = credfed_core::provider_fn(credfed_core::Identity::of("keys").finish(), move || {
+            let source = provider_fn(Identity::of("keys").finish(), move || {
                 let call = counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                 let text = if same { String::from("same") } else { call.to_string() };
-                let keys = credfed_core::Expiring::never(credfed_core::Secret::new(text));
+                let keys = Expiring::never(credfed_core::Secret::new(text));
                 async move { Ok(keys.refresh_hint(Duration::from_secs(hint))) }
             });
             let provider = CachedProvider::builder(source).runtime(runtime.clone()).build();
@@ -266,10 +294,9 @@ fn what_never_expires_is_refreshed_by_its_hint_and_no_more_often() {
 fn a_hint_past_the_expiry_does_not_end_the_refresh_ahead() {
     let (runtime, ..) = stage(Act::Hang);
     for hint in [HOUR, 2 * HOUR, Duration::MAX] {
-        let source =
-            credfed_core::provider_fn(credfed_core::Identity::of("hint").finish(), move || async move {
-                Ok(credfed_core::Expiring::after(1_u32, HOUR).refresh_hint(hint))
-            });
+        let source = provider_fn(Identity::of("hint").finish(), move || async move {
+            Ok(Expiring::after(1_u32, HOUR).refresh_hint(hint))
+        });
         let provider = CachedProvider::builder(source).runtime(runtime.clone()).build();
         runtime.block_on(provider.get()).unwrap().unwrap();
         runtime.advance(53 * MINUTE);

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use credfed_core::ProviderError;
 use futures::future::join_all;
 
-use crate::support::{Act, HOUR, SECOND, at_once, down, get, stage};
+use crate::support::{Act, HOUR, SECOND, at_once, down, get, poll_once, stage};
 
 #[test]
 fn concurrent_cold_start_calls_the_source_once() {
@@ -70,6 +71,22 @@ fn all_who_wait_share_the_one_error() {
     let answers = runtime.block_on(join_all((0..100).map(|_| provider.get()))).unwrap();
     let errors: Vec<_> = answers.into_iter().map(Result::unwrap_err).collect();
     assert!(errors.iter().all(|error| error.is_same(&errors[0])));
+    assert_eq!(source.calls(), 1);
+}
+
+#[test]
+fn a_source_that_is_down_is_asked_once_by_a_hundred_callers_and_not_at_all_by_the_next() {
+    let (runtime, source, provider) =
+        stage(Act::Late(SECOND, Box::new(Act::Fail(ProviderError::rejected("no")))));
+    let mut callers: Vec<_> = (0..100).map(|_| provider.get()).collect();
+    for caller in &mut callers {
+        assert!(poll_once(caller).is_pending());
+    }
+    runtime.advance(SECOND);
+    let errors: Vec<_> =
+        callers.into_iter().map(|caller| runtime.block_on(caller).unwrap().unwrap_err()).collect();
+    let next: Vec<_> = (0..100).map(|_| at_once(&provider).unwrap().unwrap_err()).collect();
+    assert!(errors.iter().chain(&next).all(|error| error.is_same(&errors[0])));
     assert_eq!(source.calls(), 1);
 }
 

@@ -13,9 +13,23 @@ use crate::support::{Act, HOUR, MINUTE, SECOND, at_once, down, get, poll_once, s
 
 #[test]
 fn a_failed_refresh_keeps_serving_the_valid_credential() {
+    for error in [
+        down(),
+        ProviderError::throttled("slow down", None),
+        ProviderError::throttled("slow down", Some(MINUTE)),
+        ProviderError::rejected("no"),
+        ProviderError::misconfigured("half a pair"),
+        ProviderError::not_configured("nothing"),
+    ] {
+        no_error_before_expiry_and_no_credential_after(&error);
+    }
+}
+
+#[expect(clippy::unwrap_used, reason = "only tests call this")]
+fn no_error_before_expiry_and_no_credential_after(error: &ProviderError) {
     let (runtime, source, provider) = stage(Act::Give(HOUR));
     get(&runtime, &provider).unwrap();
-    source.then_always(Act::Fail(down()));
+    source.then_always(Act::Fail(error.clone()));
     for second in 0..3_600 {
         assert_eq!(*get(&runtime, &provider).unwrap(), 1, "after {second} s");
         assert_eq!(provider.with(|number| *number), Some(1), "after {second} s");
@@ -30,7 +44,7 @@ fn a_failed_refresh_keeps_serving_the_valid_credential() {
         runtime.advance(SECOND);
     }
     source.then_always(Act::Give(HOUR));
-    runtime.advance(5 * SECOND);
+    runtime.advance(error.retry_after().unwrap_or(5 * SECOND));
     assert!(get(&runtime, &provider).is_ok());
 }
 
@@ -61,6 +75,27 @@ fn the_cold_schedule_starts_anew_at_expiry() {
     source.then_always(Act::Give(HOUR));
     runtime.advance(Duration::from_millis(100));
     assert!(get(&runtime, &provider).is_ok(), "the pause of a second ended with the credential");
+}
+
+#[test]
+fn a_credential_ends_the_growth_of_the_pauses() {
+    for seed in 0..20 {
+        let (runtime, source, _) = stage(Act::Fail(down()));
+        let runtime = runtime.with_seed(seed);
+        let provider = CachedProvider::builder(Arc::clone(&source)).runtime(runtime.clone()).build();
+        for _ in 0..10 {
+            get(&runtime, &provider).unwrap_err();
+            runtime.advance(5 * SECOND);
+        }
+        source.next(Act::Give(SECOND));
+        get(&runtime, &provider).unwrap();
+        runtime.advance(SECOND);
+        get(&runtime, &provider).unwrap_err();
+        let calls = source.calls();
+        runtime.advance(SECOND / 10);
+        get(&runtime, &provider).unwrap_err();
+        assert_eq!(source.calls(), calls + 1, "seed {seed}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! One load, driven by whoever waits.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -17,19 +18,23 @@ fn inline(runtime: &VirtualRuntime, source: &Arc<Source>) -> CachedProvider<u32>
 #[test]
 fn a_leader_that_leaves_at_any_poll_loses_nothing() {
     for polls in 0..10 {
-        let (runtime, source, _) = stage(Act::Yield(8, Box::new(Act::Give(HOUR))));
-        let provider = inline(&runtime, &source);
-        let mut leader = provider.get();
-        let mut waiter = provider.get();
-        for _ in 0..polls {
-            if poll_once(&mut leader).is_ready() {
-                break;
+        for (spawns, waits_before) in [(false, false), (false, true), (true, false), (true, true)] {
+            let (runtime, source, provider) = stage(Act::Yield(8, Box::new(Act::Give(HOUR))));
+            let runtime = runtime.with_spawner(spawns);
+            let (mut leader, mut waiter) = (provider.get(), provider.get());
+            let _ = poll_once(&mut leader);
+            if waits_before {
+                assert!(poll_once(&mut waiter).is_pending());
             }
+            for _ in 0..polls {
+                if poll_once(&mut leader).is_ready() {
+                    break;
+                }
+            }
+            drop(leader);
+            assert_eq!(*runtime.block_on(waiter).unwrap().unwrap(), 1, "left after {polls} polls");
+            assert_eq!(source.calls(), 1, "left after {polls} polls");
         }
-        let _ = poll_once(&mut waiter);
-        drop(leader);
-        assert_eq!(*runtime.block_on(waiter).unwrap().unwrap(), 1, "left after {polls} polls");
-        assert_eq!(source.calls(), 1, "left after {polls} polls");
     }
 }
 
@@ -256,49 +261,83 @@ fn a_credential_too_short_lived_to_be_served_ends_in_an_error() {
 }
 
 #[test]
-fn a_waiter_does_not_hang_with_a_load_whose_runtime_stands_still() {
-    // The source and its timers live on a runtime that nobody runs any more, though nobody dropped it.
+fn what_expired_while_its_waiter_slept_is_not_handed_to_it() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    source.next(Act::Late(SECOND, Box::new(Act::Give(10 * SECOND))));
+    let mut sleeper = provider.get();
+    assert!(poll_once(&mut sleeper).is_pending());
+    runtime.advance(MINUTE);
+    assert_eq!(poll_once(&mut sleeper).map(|answer| *answer.unwrap()), std::task::Poll::Ready(2));
+}
+
+/// Tasks and the timer of the next load live on a runtime that nobody runs any more, though nobody dropped it.
+#[derive(Debug)]
+struct Halted {
+    stopped: VirtualRuntime,
+    running: VirtualRuntime,
+    next: AtomicBool,
+}
+
+impl Runtime for Halted {
+    fn now(&self) -> credfed_core::runtime::Now {
+        self.running.now()
+    }
+
+    fn sleep(&self, duration: Duration) -> credfed_core::runtime::Sleep {
+        let next = self.next.swap(false, Ordering::SeqCst);
+        if next { self.stopped.sleep(duration) } else { self.running.sleep(duration) }
+    }
+
+    fn can_spawn(&self) -> bool {
+        true
+    }
+
+    fn spawn(&self, task: credfed_core::runtime::Task) {
+        self.stopped.spawn(task);
+    }
+}
+
+fn halted() -> (Arc<Halted>, Arc<Source>, CachedProvider<u32>) {
     let (stopped, source, _) = stage(Act::Hang);
-    #[derive(Debug)]
-    struct Mixed {
-        stopped: VirtualRuntime,
-        running: VirtualRuntime,
-        first: std::sync::atomic::AtomicBool,
-    }
-
-    impl Runtime for Mixed {
-        fn now(&self) -> credfed_core::runtime::Now {
-            self.running.now()
-        }
-
-        fn sleep(&self, duration: Duration) -> credfed_core::runtime::Sleep {
-            let first = self.first.swap(false, std::sync::atomic::Ordering::SeqCst);
-            if first { self.stopped.sleep(duration) } else { self.running.sleep(duration) }
-        }
-
-        fn can_spawn(&self) -> bool {
-            true
-        }
-
-        fn spawn(&self, task: credfed_core::runtime::Task) {
-            self.stopped.spawn(task);
-        }
-    }
-
     let running = VirtualRuntime::new(SystemTime::UNIX_EPOCH);
-    let runtime = Mixed { stopped: stopped.clone(), running: running.clone(), first: true.into() };
-    let provider = CachedProvider::builder(Arc::clone(&source)).runtime(runtime).build();
+    let runtime = Arc::new(Halted { stopped, running, next: false.into() });
+    let provider = CachedProvider::builder(Arc::clone(&source)).runtime(Arc::clone(&runtime)).build();
+    (runtime, source, provider)
+}
+
+#[test]
+fn a_waiter_does_not_hang_with_a_load_whose_runtime_stands_still() {
+    let (runtime, source, provider) = halted();
     let mut early = provider.get();
+    runtime.next.store(true, Ordering::SeqCst);
     assert!(provider.try_get().is_none());
-    stopped.run();
+    runtime.stopped.run();
     assert_eq!(source.calls(), 1, "the load is polled first where time stands still");
     assert!(poll_once(&mut early).is_pending());
-    running.advance(16 * SECOND);
+    runtime.running.advance(15 * SECOND);
+    assert!(poll_once(&mut early).is_pending(), "a deadline of the load's own would come first");
+    runtime.running.advance(SECOND);
     let mut late = provider.get();
-    assert!(running.block_on(early).unwrap().is_err());
+    assert!(runtime.running.block_on(early).unwrap().is_err());
     source.then_always(Act::Give(HOUR));
-    running.advance(SECOND);
+    runtime.running.advance(SECOND);
     assert_eq!(poll_once(&mut late).map(|answer| *answer.unwrap()), std::task::Poll::Ready(2));
+}
+
+#[test]
+fn nor_does_whoever_wants_a_newer_one() {
+    let (runtime, source, provider) = halted();
+    source.next(Act::Give(HOUR));
+    let seen = get(&runtime.running, &provider).unwrap();
+    runtime.stopped.run();
+    runtime.next.store(true, Ordering::SeqCst);
+    provider.refresh(&seen);
+    runtime.stopped.run();
+    let mut newer = provider.refreshed(&seen);
+    assert!(poll_once(&mut newer).is_pending());
+    runtime.running.advance(16 * SECOND);
+    assert!(runtime.running.block_on(newer).unwrap().is_none());
+    assert_eq!((source.calls(), *get(&runtime.running, &provider).unwrap()), (2, 1));
 }
 
 #[test]

@@ -396,6 +396,12 @@ fn an_expired_one_is_served_only_once_a_load_has_failed() {
         .build();
     get(&runtime, &provider).unwrap();
     runtime.advance(HOUR);
+    source.then_always(Act::Hang);
+    let mut leaves = provider.get();
+    assert!(poll_once(&mut leaves).is_pending());
+    runtime.advance(3 * SECOND);
+    assert!(poll_once(&mut leaves).is_pending(), "the source may be about to bring another one");
+    drop(leaves);
     source.then_always(Act::Fail(down()));
     let stale = get(&runtime, &provider).unwrap();
     assert!(stale.is_stale());

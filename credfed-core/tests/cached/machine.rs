@@ -127,10 +127,11 @@ impl Machine {
             Op::Refreshed(ago) => self.refreshed(ago),
             other => {
                 self.happens(other);
+                self.drain(Who::Waiter);
                 None
             }
         };
-        self.drain(Who::Waiter);
+        self.drain(Who::Comer);
         self.note_launch();
         if !lazy {
             self.settle();

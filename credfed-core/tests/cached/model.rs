@@ -346,7 +346,7 @@ impl Model {
         let Some(held) = self.held.filter(|held| held.generation == generation) else { return };
         (self.held, self.rejected) = (None, Some(held.number));
         self.loads.iter_mut().for_each(|load| load.outdated = true);
-        (self.warm, self.in_a_row, self.orphaned_until) = ((0, 0), 0, 0);
+        self.orphaned_until = 0;
         let refused = Fault { kind: ErrorKind::Rejected, call: None, asks: 0 };
         let (least, most) = (self.forced_until, held.landed + self.forced_pause);
         if now.mono < least {

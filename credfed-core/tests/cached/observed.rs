@@ -132,3 +132,23 @@ fn who_moves_a_failing_load_on_is_told_of_once() {
     at_once(&provider).unwrap().unwrap();
     assert_eq!(tally.all()[3..5], [1, 1]);
 }
+
+#[test]
+fn the_very_same_credential_ends_a_failure_too() {
+    let (runtime, source, provider, tally) = watched(Mode::Spawned);
+    let seen = get(&runtime, &provider).unwrap();
+    source.next(Act::Fail(down()));
+    provider.refresh(&seen);
+    runtime.run();
+    provider.with(|_| ()).unwrap();
+    runtime.advance(5 * SECOND);
+    // Set back, so that an hour from then ends when the first one does.
+    runtime.clock().rewind(5 * SECOND);
+    source.next(Act::GiveAgain(1, HOUR));
+    provider.refresh(&seen);
+    runtime.run();
+    let before = tally.all();
+    assert_eq!((before[3..5].to_vec(), provider.status().generation), (vec![1, 1], 1));
+    provider.with(|_| ()).unwrap();
+    assert_eq!(tally.all()[0], before[0] + 1, "a hit as any other");
+}

@@ -1,7 +1,7 @@
 //! Two clocks, of which the earlier one wins.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use credfed_core::runtime::Clock;
 use credfed_core::{CachedProvider, Expiring, Identity, Secret, provider_fn};
@@ -109,4 +109,56 @@ fn what_the_wall_clock_brings_back_to_life_is_refreshed_once_the_source_was_left
     assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
     runtime.run();
     assert_eq!(*at_once(&provider).unwrap().unwrap(), 3);
+}
+
+#[test]
+fn a_wall_clock_that_is_set_during_a_load_prolongs_nothing() {
+    for back in [true, false] {
+        let (runtime, source, provider) = stage(Act::Late(4 * SECOND, Box::new(Act::Give(2 * HOUR))));
+        assert!(provider.try_get().is_none());
+        runtime.advance(SECOND);
+        if back {
+            runtime.clock().rewind(HOUR);
+        } else {
+            runtime.clock().advance(HOUR);
+        }
+        runtime.advance(3 * SECOND);
+        // Set forward, the machine may have slept during the load.
+        let left = if back { 2 * HOUR } else { HOUR } - 4 * SECOND;
+        assert_eq!((provider.status().expires_in, source.calls()), (Some(left), 1), "set back: {back}");
+        runtime.clock().advance(left - SECOND);
+        assert!(provider.with(|_| ()).is_some(), "set back: {back}");
+        runtime.clock().advance(SECOND);
+        assert!(provider.with(|_| ()).is_none(), "set back: {back}");
+    }
+}
+
+#[test]
+fn a_wall_clock_before_1970_prolongs_nothing() {
+    let (runtime, source, provider) = stage(Act::Late(4 * SECOND, Box::new(Act::Give(4 * SECOND))));
+    runtime.clock().set(SystemTime::UNIX_EPOCH - HOUR);
+    assert!(provider.try_get().is_none());
+    runtime.advance(4 * SECOND);
+    assert_eq!(provider.status().consecutive_failures, 1, "it had expired when it arrived");
+    source.then_always(Act::Give(HOUR));
+    runtime.advance(SECOND);
+    get(&runtime, &provider).unwrap();
+    source.then_always(Act::Hang);
+    runtime.advance(HOUR - SECOND);
+    assert!(provider.try_get().is_some());
+    runtime.advance(SECOND);
+    assert!(provider.try_get().is_none());
+}
+
+#[test]
+fn whoever_wants_a_newer_one_does_not_get_one_that_has_expired() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    let seen = get(&runtime, &provider).unwrap();
+    runtime.advance(54 * MINUTE);
+    get(&runtime, &provider).unwrap();
+    runtime.run();
+    assert_eq!(provider.status().generation, 2);
+    source.then_always(Act::Fail(down()));
+    runtime.advance(HOUR);
+    assert!(runtime.block_on(provider.refreshed(&seen)).unwrap().is_none());
 }

@@ -14,7 +14,7 @@ const ACTION: &str = "AssumeRoleWithWebIdentity";
 /// Ceph 16.2: one line, no namespace, credentials behind the role.
 const CEPH: &str = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>\
     <SubjectFromWebIdentityToken>sub</SubjectFromWebIdentityToken><Audience>aud</Audience><AssumedRoleUser>\
-    <Arn>arn:aws:sts:::assumed-role/W1/ci</Arn><AssumeRoleId>id:ci</AssumeRoleId></AssumedRoleUser><Credentials>\
+    <Arn>arn:aws:sts:::assumed-role/reader/ci</Arn><AssumeRoleId>id:ci</AssumeRoleId></AssumedRoleUser><Credentials>\
     <AccessKeyId>bAvYE0jVmTMjyAPkPJKU</AccessKeyId><Expiration>2026-11-27T10:59:59.999999999Z</Expiration>\
     <SecretAccessKey>SECRET+/=</SecretAccessKey><SessionToken>dG9rZW4+/w==</SessionToken></Credentials>\
     <Provider>issuer</Provider><PackedPolicySize>0</PackedPolicySize></AssumeRoleWithWebIdentityResult>\
@@ -48,6 +48,39 @@ fn the_answers_of_aws_ceph_and_minio_are_read() {
         assert_eq!(keys.secret_access_key().expose(), secret);
         assert_eq!(keys.session_token().unwrap().expose(), token);
     }
+}
+
+#[test]
+fn a_credential_of_another_role_or_session_than_was_asked_for_is_refused() {
+    let answer = |arn: &str| {
+        let said = "arn:aws:sts::123456789012:assumed-role/reader/ci";
+        let text = body(ACTION, 0);
+        assert!(text.contains(said));
+        parse(&text.replace(said, arn))
+    };
+    for other in [
+        "arn:aws:sts::123456789012:assumed-role/writer/ci",
+        "arn:aws:sts::123456789012:assumed-role/reader/cd",
+        "arn:aws:sts::123456789012:assumed-role/ci",
+        "arn:aws:sts::210987654321:assumed-role/reader/ci",
+        "arn:aws:sts:::assumed-role/reader2/ci",
+        "arn:aws:sts::123456789012:federated-user/reader",
+        "arn:aws:iam::123456789012:user/reader",
+    ] {
+        let why = "the credential is of another role or session than was asked for";
+        assert_eq!(checked(&answer(other).unwrap_err(), Transient), why, "{other}");
+    }
+    // Ceph leaves out the account and keeps the path of the role, MinIO says nothing.
+    for same in
+        ["arn:aws:sts:::assumed-role/reader/ci", "arn:aws:sts:::assumed-role/team/Reader/ci", "", "other"]
+    {
+        assert!(answer(same).is_ok(), "{same}");
+    }
+    let text = body(ACTION, 0);
+    let (start, end) = (text.find("<AssumedRoleUser>").unwrap(), text.find("<Credentials>").unwrap());
+    assert!(parse(&format!("{}{}", &text[..start], &text[end..])).is_ok(), "nor need it be there");
+    let twice = format!("{}{}{}", &text[..end], &text[start..end], &text[end..]);
+    assert_eq!(checked(&parse(&twice).unwrap_err(), Transient), "the answer has more than one credential");
 }
 
 #[test]

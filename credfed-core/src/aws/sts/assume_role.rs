@@ -105,7 +105,7 @@ impl AssumeRoleRequest {
         let own =
             [self.role.policy(), self.more.external_id.as_ref(), self.more.mfa.as_ref().map(|mfa| &mfa.code)];
         let secrets: Vec<&str> = base.chain(own).flatten().map(Secret::expose).collect();
-        let expected = Expected { action: ACTION, duration: self.role.duration, secrets: &secrets, now };
+        let expected = Expected { action: ACTION, role: &self.role, secrets: &secrets, now };
         response::parse(response, &expected)
     }
 

@@ -14,6 +14,7 @@
 //! 3. An answer is a credential only if it is status 200, XML by its content type, at most 64 KiB, of the one root
 //!    (in the service's namespace, if in any), with each field exactly once, and without a DTD, processing
 //!    instruction, comment or entity beyond the five. All else is a failed fetch, never a part of a credential.
+//!    So is one that names another role, session or account than was asked for, where the service names any.
 //! 4. The lifetime is `Expiration` against the server's own `Date`, so a local clock that is off does no harm. An
 //!    expiry in the past, or far beyond what was asked for, is a failed fetch.
 //! 5. Errors carry the service's code, its request id, and at most 200 printable characters.

@@ -74,6 +74,18 @@ impl Role {
         }
     }
 
+    /// Whether an answer that names this user can be the one to this request. One that names nobody (MinIO) can; Ceph
+    /// leaves out the account and, unlike AWS, keeps the role's path.
+    pub(super) fn is_user(&self, arn: &str) -> bool {
+        let Some(("sts" | "iam", account, user)) = parts(arn) else { return true };
+        let Some((_, own_account, role)) = parts(&self.arn) else { return true };
+        let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+        let assumed = user.strip_prefix("assumed-role/").and_then(|rest| rest.rsplit_once('/'));
+        // No two roles of an account differ in case alone.
+        assumed.is_some_and(|(path, session)| session == self.session_name && name(path) == name(role))
+            && (account.is_empty() || own_account.is_empty() || account == own_account)
+    }
+
     pub(super) fn policy(&self) -> Option<&Secret> {
         self.policy.as_ref()
     }
@@ -86,6 +98,14 @@ impl Role {
             .optional("policy", self.policy.as_ref().map(Secret::expose))
             .list("policy-arns", &self.policy_arns)
     }
+}
+
+/// Service, account and resource of `arn:partition:service:region:account:resource`.
+fn parts(arn: &str) -> Option<(&str, &str, &str)> {
+    let mut parts = arn.splitn(6, ':');
+    let mut part = || parts.next();
+    let (arn, _, service, _, account, resource) = (part()?, part()?, part()?, part()?, part()?, part()?);
+    (arn == "arn").then_some((service, account, resource))
 }
 
 impl fmt::Debug for Role {

@@ -10,6 +10,7 @@ use quick_xml::events::{BytesStart, Event};
 use zeroize::Zeroizing;
 
 use super::error;
+use super::request::Role;
 use crate::date::{http_date, rfc3339};
 use crate::transport::retry::Failed;
 use crate::{AwsCredentials, Expiring, ProviderError, Secret};
@@ -26,8 +27,7 @@ const LONGEST_UNASKED: Duration = Duration::from_secs(7 * 86_400);
 /// What an answer is measured against.
 pub(super) struct Expected<'a> {
     pub(super) action: &'a str,
-    /// The lifetime that was asked for, in seconds.
-    pub(super) duration: Option<u32>,
+    pub(super) role: &'a Role,
     /// What the request held and no error may repeat.
     pub(super) secrets: &'a [&'a str],
     /// The local clock; it counts only where the server gives no date.
@@ -58,13 +58,17 @@ pub(super) fn parse(
         }
         fields => fields.map_err(error::unreadable)?,
     };
+    if !expected.role.is_user(&fields.user_arn) {
+        let why = "the credential is of another role or session than was asked for";
+        return Err(ProviderError::transient(why).into());
+    }
     let credential = Expiring::at(fields.credentials, fields.expiration);
     let credential = match server_date(headers) {
         Some(date) => credential.with_server_date(date),
         None => credential,
     };
     let most =
-        expected.duration.map_or(LONGEST_UNASKED, |asked| Duration::from_secs(asked.into()) + TOLERANCE);
+        expected.role.duration.map_or(LONGEST_UNASKED, |asked| Duration::from_secs(asked.into()) + TOLERANCE);
     match credential.lifetime(expected.now) {
         Some(Duration::ZERO) | None => {
             Err(ProviderError::transient("the credential had expired when it arrived").into())
@@ -105,19 +109,29 @@ pub(super) enum Malformed {
 }
 
 struct Fields {
+    /// Whose they are; not every service says.
+    user_arn: Zeroizing<String>,
     credentials: AwsCredentials,
     expiration: SystemTime,
 }
 
 fn credentials(body: &[u8], action: &str) -> Result<Fields, Malformed> {
     let (root, result) = (format!("{action}Response"), format!("{action}Result"));
-    let path =
-        |field: &'static str| Path { steps: [&root, &result, "Credentials", field], length: 4, name: field };
-    let fields = read(
+    let path = |of: &'static str, field: &'static str| Path {
+        steps: [&root, &result, of, field],
+        length: 4,
+        name: field,
+    };
+    let [user, id, secret, token, expiration] = read(
         body,
-        &[path("AccessKeyId"), path("SecretAccessKey"), path("SessionToken"), path("Expiration")],
+        &[
+            path("AssumedRoleUser", "Arn"),
+            path("Credentials", "AccessKeyId"),
+            path("Credentials", "SecretAccessKey"),
+            path("Credentials", "SessionToken"),
+            path("Credentials", "Expiration"),
+        ],
     )?;
-    let [id, secret, token, expiration] = fields;
     let id = whole(id, "AccessKeyId", 128)?;
     let secret = whole(secret, "SecretAccessKey", 1_024)?;
     let token = whole(token, "SessionToken", LONGEST)?;
@@ -125,7 +139,7 @@ fn credentials(body: &[u8], action: &str) -> Result<Fields, Malformed> {
     let expiration = rfc3339(&expiration).ok_or(Malformed::Value("Expiration"))?;
     let credentials =
         AwsCredentials::new(id.as_str(), Secret::new(secret.as_str()), Some(Secret::new(token.as_str())));
-    Ok(Fields { credentials, expiration })
+    Ok(Fields { user_arn: user.unwrap_or_default(), credentials, expiration })
 }
 
 /// A field that is there and can travel in a header: printable ASCII without blanks.

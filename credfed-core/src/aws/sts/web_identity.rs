@@ -82,7 +82,7 @@ impl AssumeRoleWithWebIdentityRequest {
         now: SystemTime,
     ) -> Result<Expiring<AwsCredentials>, Failed> {
         let secrets: Vec<&str> = token.into_iter().chain(self.role.policy()).map(Secret::expose).collect();
-        let expected = Expected { action: ACTION, duration: self.role.duration, secrets: &secrets, now };
+        let expected = Expected { action: ACTION, role: &self.role, secrets: &secrets, now };
         response::parse(response, &expected)
     }
 
