@@ -338,6 +338,20 @@ fn refreshed_without_a_spawner_drives_the_load_itself() {
 }
 
 #[test]
+fn a_refresh_of_what_is_no_longer_current_uses_up_nothing() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    let old = get(&runtime, &provider).unwrap();
+    provider.invalidate(&old, credfed_core::Rejection::Expired);
+    let current = get(&runtime, &provider).unwrap();
+    provider.refresh(&old);
+    runtime.run();
+    assert_eq!(source.calls(), 2);
+    provider.refresh(&current);
+    runtime.run();
+    assert_eq!((source.calls(), *get(&runtime, &provider).unwrap()), (3, 3));
+}
+
+#[test]
 fn refreshed_begins_a_load_that_was_asked_for_and_is_driven_by_nobody() {
     let (runtime, source, provider) = stage(Act::Give(HOUR));
     let runtime = runtime.with_spawner(false);
