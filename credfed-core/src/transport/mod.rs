@@ -240,7 +240,7 @@ impl Error for TlsFailure {
     }
 }
 
-#[cfg(any(feature = "aws", test))]
+#[cfg(feature = "aws")]
 fn is_tls_failure(error: &ProviderError) -> bool {
     error.source().is_some_and(|source| source.is::<TlsFailure>())
 }

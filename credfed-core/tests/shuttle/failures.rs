@@ -3,8 +3,9 @@
 use crate::cached::Mode;
 use crate::cached::shuttle_tests::support::{Act, SECOND, explore, get, join, stage, thread};
 
-fn failure_is_shared_and_the_next_load_is_one(mode: Mode) {
-    let (runtime, source, provider) = stage(mode, &[Act::Fail]);
+/// `first` is what the source does to fail.
+pub(super) fn failure_is_shared_and_the_next_load_is_one(mode: Mode, first: Act) {
+    let (runtime, source, provider) = stage(mode, &[first]);
     let callers = || {
         [0, 1].map(|_| {
             let provider = provider.clone();
@@ -21,12 +22,12 @@ fn failure_is_shared_and_the_next_load_is_one(mode: Mode) {
 
 #[test]
 fn all_who_wait_see_the_one_failure_and_the_pause_ends_in_one_call() {
-    explore(|| failure_is_shared_and_the_next_load_is_one(Mode::Spawned));
+    explore(|| failure_is_shared_and_the_next_load_is_one(Mode::Spawned, Act::Fail));
 }
 
 #[test]
 fn all_who_drive_the_load_themselves_see_the_one_failure() {
-    explore(|| failure_is_shared_and_the_next_load_is_one(Mode::Inline));
+    explore(|| failure_is_shared_and_the_next_load_is_one(Mode::Inline, Act::Fail));
 }
 
 #[test]

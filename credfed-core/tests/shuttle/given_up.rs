@@ -1,7 +1,5 @@
 //! A load that was given up for its age, against the one after it.
 
-use std::task::Poll;
-
 use shuttle::future::block_on;
 
 use crate::Rejection;
@@ -35,7 +33,7 @@ fn its_failure_is_none_of_the_one_after_it() {
         runtime.advance(16 * SECOND);
         let mut new = provider.get();
         // Pending: it is the second load that this one waits for.
-        if let Poll::Pending = poll_once(&mut new) {
+        if poll_once(&mut new).is_pending() {
             let late = {
                 let provider = provider.clone();
                 thread(move || get(&provider).map(|cached| *cached))

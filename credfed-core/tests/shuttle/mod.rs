@@ -9,6 +9,8 @@
 //! $ cargo test -p credfed-core --lib --no-default-features shuttle_tests
 //! ```
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "only tests are here")]
+
 mod ageing;
 mod cold;
 mod derived;

@@ -3,33 +3,19 @@
 use std::panic::resume_unwind;
 use std::time::Duration;
 
+use crate::cached::shuttle_tests::failures::failure_is_shared_and_the_next_load_is_one;
 use crate::cached::shuttle_tests::support::{Act, SECOND, cache, explore, get, join, stage, thread};
 use crate::cached::{Mode, Observer};
 use crate::{Identity, ProviderError};
 
-fn a_panic_is_one_error_for_all(mode: Mode) {
-    let (runtime, source, provider) = stage(mode, &[Act::Panic]);
-    let callers = || {
-        [0, 1].map(|_| {
-            let provider = provider.clone();
-            thread(move || get(&provider))
-        })
-    };
-    let [first, second] = callers().map(|caller| caller.join().unwrap_err());
-    assert!(first.is_same(&second) && source.calls() == 1);
-    runtime.advance(5 * SECOND);
-    assert!(join(callers()).into_iter().all(|answer| *answer.unwrap() == 2));
-    assert_eq!((source.calls(), source.most_at_once()), (2, 1));
-}
-
 #[test]
 fn a_source_that_panics_is_one_error_for_all_who_wait() {
-    explore(|| a_panic_is_one_error_for_all(Mode::Spawned));
+    explore(|| failure_is_shared_and_the_next_load_is_one(Mode::Spawned, Act::Panic));
 }
 
 #[test]
 fn a_source_that_panics_is_one_error_for_all_who_drive_it() {
-    explore(|| a_panic_is_one_error_for_all(Mode::Inline));
+    explore(|| failure_is_shared_and_the_next_load_is_one(Mode::Inline, Act::Panic));
 }
 
 #[test]

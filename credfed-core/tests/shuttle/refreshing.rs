@@ -9,36 +9,27 @@ use crate::Rejection;
 use crate::cached::Mode;
 use crate::cached::shuttle_tests::support::{Act, cache, explore, get, join, stage, thread};
 
+fn all_who_wait_get_a_newer_one_from_one_load(mode: Mode) {
+    let (_, source, provider) = stage(mode, &[]);
+    let seen = get(&provider).unwrap();
+    let waiters = [0, 1].map(|_| {
+        let (provider, seen) = (provider.clone(), seen.clone());
+        thread(move || block_on(provider.refreshed(&seen)))
+    });
+    for newer in join(waiters) {
+        assert_eq!(newer.map(|cached| cached.generation()), Some(2));
+    }
+    assert_eq!((source.calls(), source.most_at_once()), (2, 1));
+}
+
 #[test]
 fn all_who_wait_for_a_newer_one_get_it_from_one_load() {
-    explore(|| {
-        let (_, source, provider) = stage(Mode::Spawned, &[]);
-        let seen = get(&provider).unwrap();
-        let waiters = [0, 1].map(|_| {
-            let (provider, seen) = (provider.clone(), seen.clone());
-            thread(move || block_on(provider.refreshed(&seen)))
-        });
-        for newer in join(waiters) {
-            assert_eq!(newer.map(|cached| cached.generation()), Some(2));
-        }
-        assert_eq!((source.calls(), source.most_at_once()), (2, 1));
-    });
+    explore(|| all_who_wait_get_a_newer_one_from_one_load(Mode::Spawned));
 }
 
 #[test]
 fn all_who_wait_for_a_newer_one_get_it_where_they_drive_the_load() {
-    explore(|| {
-        let (_, source, provider) = stage(Mode::Inline, &[]);
-        let seen = get(&provider).unwrap();
-        let waiters = [0, 1].map(|_| {
-            let (provider, seen) = (provider.clone(), seen.clone());
-            thread(move || block_on(provider.refreshed(&seen)))
-        });
-        for newer in join(waiters) {
-            assert_eq!(newer.map(|cached| cached.generation()), Some(2));
-        }
-        assert_eq!((source.calls(), source.most_at_once()), (2, 1));
-    });
+    explore(|| all_who_wait_get_a_newer_one_from_one_load(Mode::Inline));
 }
 
 #[test]
@@ -72,7 +63,7 @@ fn a_rejection_while_others_ask_for_a_newer_one_costs_no_second_load() {
             thread(move || provider.invalidate(&seen, Rejection::Unauthorized))
         };
         let asking = {
-            let (provider, seen) = (provider.clone(), seen.clone());
+            let provider = provider.clone();
             thread(move || block_on(provider.refreshed(&seen)))
         };
         let caller = {
@@ -93,7 +84,7 @@ fn a_refresh_that_fails_disturbs_nobody() {
         let (_, source, provider) = stage(Mode::Spawned, &[Act::Give, Act::Fail]);
         let seen = get(&provider).unwrap();
         let asking = {
-            let (provider, seen) = (provider.clone(), seen.clone());
+            let provider = provider.clone();
             thread(move || block_on(provider.refreshed(&seen)))
         };
         let callers = [0, 1].map(|_| {

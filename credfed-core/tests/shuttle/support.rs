@@ -165,9 +165,9 @@ impl Runtime for Threads {
             let is_doomed = is_mortal && tasks.stopped;
             let (keep, hold) = if is_doomed { (None, Some(handle)) } else { (Some(handle), None) };
             if is_mortal {
-                tasks.mortals.extend(keep)
+                tasks.mortals.extend(keep);
             } else {
-                tasks.handles.extend(keep)
+                tasks.handles.extend(keep);
             }
             hold
         };

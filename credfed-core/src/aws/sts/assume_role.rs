@@ -233,9 +233,9 @@ impl AssumeRoleRequestBuilder {
 
     /// The serial number or ARN of an MFA device (9 to 256 characters) and the code that it shows now (6 digits).
     ///
-    /// A code is good for one call, so it is sent once, by whichever [`AssumeRole`] of this request comes first. Only an attempt that had no connection is made
-    /// again; after any other one, be it a success, the next call is an error that asks for a new request. Behind a
-    /// cache that means one credential, which is not renewed.
+    /// A code is good for one call, so it is sent once, by whichever [`AssumeRole`] of this request comes first. Only an
+    /// attempt that had no connection is made again; after any other one, be it a success, the next call is an error
+    /// that asks for a new request. Behind a cache that means one credential, which is not renewed.
     pub fn mfa(mut self, device: impl Into<String>, code: impl Into<Secret>) -> Self {
         let sent = Arc::default();
         self.more.mfa = Some(Mfa { device: device.into(), code: code.into(), sent });

@@ -18,6 +18,7 @@ use std::sync::Arc;
 pub use builder::PoolBuilder;
 pub use error::PoolError;
 
+use crate::cached::flight::tamed;
 use crate::cached::sync::Lock;
 use crate::cached::{Builder, CachedProvider, Settings};
 use crate::runtime::{Now, Runtime};
@@ -242,23 +243,16 @@ impl<C> Inner<C> {
         self.settings.runtime.coarse_now()
     }
 
+    /// A panic of foreign code is kept from whoever happened to make the call, which is about another identity.
     fn let_go(&self, evicted: impl IntoIterator<Item = CachedProvider<C>>) {
         for provider in evicted {
             let identity = provider.core.identity();
-            contain(|| drop(provider));
+            tamed(catch_unwind(AssertUnwindSafe(|| drop(provider))));
             tracing::debug!(%identity, "evicted from the pool");
             if let Some(observer) = &self.settings.observer {
-                contain(|| observer.evicted(&identity));
+                tamed(catch_unwind(AssertUnwindSafe(|| observer.evicted(&identity))));
             }
         }
-    }
-}
-
-/// Keeps a panic of foreign code from whoever happened to make the call, which is about another identity. Dropping
-/// what the panic carried may panic too.
-fn contain(foreign: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
-        drop(catch_unwind(AssertUnwindSafe(|| drop(payload))));
     }
 }
 
