@@ -18,3 +18,4 @@ mod script;
 mod support;
 mod time;
 mod waiter;
+mod windows;
