@@ -195,6 +195,11 @@ pub(super) fn tamed<T>(outcome: std::thread::Result<T>) -> Option<T> {
     outcome.map_err(drop_payload).ok()
 }
 
+/// Drops what is a source's own: what it panics with is not its caller's.
+pub(super) fn let_go<T>(foreign: T) {
+    tamed(catch_unwind(AssertUnwindSafe(|| drop(foreign))));
+}
+
 pub(super) fn too_late() -> ProviderError {
     ProviderError::transient("the source did not answer in time")
 }

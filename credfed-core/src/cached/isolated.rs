@@ -4,7 +4,6 @@
 //! says since when somebody is at it and nothing more, and makes the load itself. A claim goes with its caller; one
 //! whose caller was stopped without being dropped lapses.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,7 +13,7 @@ use futures::future::BoxFuture;
 
 use crate::ProviderError;
 use crate::cached::engine::{Core, MARGIN, PATIENCE, Verdict, phase, serve};
-use crate::cached::flight::{Landing, Load, Ticket, tamed, too_late};
+use crate::cached::flight::{Landing, Load, Ticket, let_go, too_late};
 use crate::cached::gate::later;
 use crate::cached::slot::Phase;
 use crate::runtime::Now;
@@ -95,9 +94,7 @@ impl<C> Drop for OwnLoad<C> {
             gate.abandoned(now, held.remaining(now));
         }
         drop(gate);
-        // A source's own; what it panics with is not its caller's.
-        let landing = self.landing.take();
-        let _ = tamed(catch_unwind(AssertUnwindSafe(|| drop(landing))));
+        let_go(self.landing.take());
     }
 }
 

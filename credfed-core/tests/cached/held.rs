@@ -47,7 +47,7 @@ impl Held {
         let youth = (life - window).min(life - 20_000_000);
         match age {
             _ if age >= life => Phase::Expired,
-            _ if age >= life - minutes.min(life / 4) => Phase::Mandatory,
+            _ if age >= life - minutes.min(window / 4) => Phase::Mandatory,
             _ if life == NEVER && !self.hurried => Phase::Fresh,
             _ if age >= life - window / 2 || self.hurried => Phase::Advisory,
             _ if age < youth => Phase::Fresh,

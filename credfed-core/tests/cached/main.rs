@@ -32,3 +32,4 @@ mod script;
 mod support;
 mod time;
 mod waiter;
+mod windows;
