@@ -182,7 +182,7 @@ async fn fly<C: Send + Sync + 'static>(
         };
         tamed(catch_unwind(AssertUnwindSafe(|| core.land(&ticket, started, loaded)))).unwrap_or_else(|| {
             let error = panicked();
-            let _ = core.note_failure(ticket.id, &error, started);
+            let _ = core.note_failure(ticket.id, &error, core.runtime.now());
             Landing::Failed(error)
         })
     };

@@ -10,6 +10,7 @@ mod isolated;
 mod machine;
 mod model;
 mod observed;
+mod panics;
 mod pool;
 mod reader;
 mod real;
