@@ -345,3 +345,34 @@ fn an_expired_one_is_served_only_once_a_load_has_failed() {
     let Poll::Ready(Ok(cached)) = poll_once(&mut waits) else { panic!("waits longer than two seconds") };
     assert!(cached.is_stale());
 }
+
+#[test]
+fn the_pause_after_one_who_left_doubles_to_half_a_minute_and_a_credential_ends_that() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    for pauses in [&[1, 2, 4, 8, 16, 32, 32][..], &[1]] {
+        runtime.advance(53 * MINUTE);
+        source.then_always(Act::Hang);
+        for pause in pauses {
+            assert!(at_once(&provider).is_none(), "it loads, and leaves");
+            runtime.advance(*pause * SECOND - Duration::from_nanos(1));
+            assert!(at_once(&provider).is_some(), "within {pause} s");
+            runtime.advance(Duration::from_nanos(1));
+        }
+        source.then_always(Act::Give(HOUR));
+        get(&runtime, &provider).unwrap();
+    }
+}
+
+#[test]
+fn the_pause_after_one_who_left_is_a_quarter_of_the_time_left_at_most() {
+    let (runtime, source, provider) = isolated(Act::Give(8 * SECOND));
+    get(&runtime, &provider).unwrap();
+    runtime.advance(6 * SECOND);
+    source.then_always(Act::Hang);
+    assert!(at_once(&provider).is_none());
+    runtime.advance(SECOND / 2 - Duration::from_nanos(1));
+    assert!(at_once(&provider).is_some());
+    runtime.advance(Duration::from_nanos(1));
+    assert!(at_once(&provider).is_none());
+}
