@@ -35,8 +35,8 @@
 //!    one load per 5 s, doubling up to 5 min while the same one keeps coming back.
 //! 8. **Nothing runs when idle.** A load is driven by a task of its own where the runtime can spawn one, and by
 //!    those who wait where it cannot ([`Mode`]). A load whose runtime was dropped is begun once more by whoever
-//!    waits for it; the source then sees one more call for each such runtime, and after the second one those
-//!    who wait drive it alone. Since all who wait poll the load, its sockets may belong to the runtime of a visitor;
+//!    waits for it, and then driven by those who wait alone, however many runtimes are dropped: the source sees at
+//!    most two calls per load deadline. Nobody waits longer than that deadline and a second for it. Since all who wait poll the load, its sockets may belong to the runtime of a visitor;
 //!    if that one goes, the load fails like any other, and all who wait share the error.
 //! 9. **The hit path** takes no lock, awaits nothing and allocates nothing.
 //!
