@@ -73,6 +73,8 @@ pub enum Protocol {
 pub enum UnsignedPayload {
     /// Accepted: the default of [`Profile::S3`], whose clients send it over TLS.
     Allow,
+    /// Accepted where the server says that the request came over TLS, see [`Connection`](crate::Connection).
+    OverTls,
     /// Refused: the default of every other profile.
     Refuse,
 }

@@ -9,6 +9,7 @@ use http::request::Parts;
 
 use crate::authorization::{self, Authorization, Text};
 use crate::canonical::{path, query};
+use crate::connection::{Connection, Forwarded};
 use crate::danger::Knobs;
 use crate::date::Date;
 use crate::error::{Malformed, Reason};
@@ -18,7 +19,7 @@ use crate::profile::{Profile, UnsignedPayload};
 use crate::scope::{Credential, Scope};
 use crate::scratch::Work;
 use crate::signature::Signature;
-use crate::signed_headers::SignedHeaders;
+use crate::signed_headers::{SignedHeaders, Slot};
 
 use fields::Fields;
 
@@ -49,6 +50,8 @@ impl Carrier {
 pub struct SignedRequest<'a> {
     pub(crate) parts: &'a Parts,
     pub(crate) rules: Rules,
+    pub(crate) forwarded: Option<Forwarded<'a>>,
+    host: &'a [u8],
     pub(crate) work: Work,
     pub(crate) query_verbatim: bool,
     pub(crate) signed: SignedHeaders<'a>,
@@ -92,13 +95,15 @@ impl<'a> SignedRequest<'a> {
             unsigned_payload: UnsignedPayload::Allow,
             knobs: Knobs::new(),
         };
-        Self::parse_by(parts, rules, |_, _| Ok(()))
+        Self::parse_by(parts, rules, None, |_, _| Ok(()))
     }
 
-    /// Reads a request by `rules`; `serves` judges carrier, region and service.
+    /// Reads a request by `rules`; `forwarded` is the host that a trusted proxy tells, `serves` judges carrier, region
+    /// and service.
     pub(crate) fn parse_by(
         parts: &'a Parts,
         rules: Rules,
+        forwarded: Option<Forwarded<'a>>,
         serves: impl FnOnce(Carrier, [&[u8]; 2]) -> Result<(), Reason>,
     ) -> Result<Self, Reason> {
         let limits = &rules.limits;
@@ -137,7 +142,8 @@ impl<'a> SignedRequest<'a> {
 
         let Authorization { credential_text, credential, signed_headers, signature } = authorization;
         let mut signed = SignedHeaders::parse(signed_headers.bytes(&work), carrier, limits)?;
-        let fields = Fields::collect(parts, &mut signed, signed_headers.bytes(&work), carrier, &rules)?;
+        let list = signed_headers.bytes(&work);
+        let fields = Fields::collect(parts, &mut signed, list, carrier, &rules, forwarded)?;
         fields::check_hoisted(parts, &work, query, carrier)?;
 
         let date = match date_and_expires {
@@ -164,7 +170,8 @@ impl<'a> SignedRequest<'a> {
                 None => fields.content_sha256.map(Text::Wire),
             },
         };
-        let payload = payload_mode(payload_line.as_ref().map(|line| line.bytes(&work)), carrier, &rules)?;
+        let line = payload_line.as_ref().map(|line| line.bytes(&work));
+        let payload = payload_mode(line, carrier, &rules, parts)?;
 
         if query_verbatim {
             query::sort(&mut work.pairs, query);
@@ -175,6 +182,8 @@ impl<'a> SignedRequest<'a> {
         Ok(Self {
             parts,
             rules,
+            forwarded,
+            host: fields.host,
             work,
             query_verbatim,
             signed,
@@ -224,6 +233,18 @@ impl<'a> SignedRequest<'a> {
         self.payload == PayloadMode::BodyHash
     }
 
+    /// The host that the signature covers, with its port if the client wrote one: Host, `:authority`, or what a trusted
+    /// proxy tells of. Bytes that are not UTF-8 are read as Latin-1.
+    pub fn host(&self) -> Cow<'a, str> {
+        fields::header_text(self.host)
+    }
+
+    /// That host where a trusted proxy told of it, so that it is not the one in Host. The inner service must be given
+    /// this one.
+    pub fn forwarded_host(&self) -> Option<Cow<'a, str>> {
+        self.forwarded.map(|_| self.host())
+    }
+
     /// The path that the signature covers: the one on the wire, or its normal form under
     /// [`Knobs::accept_non_normal_paths`](crate::danger::Knobs::accept_non_normal_paths). The inner
     /// service must be given this one.
@@ -249,6 +270,15 @@ impl<'a> SignedRequest<'a> {
             }
             None => None,
         }
+    }
+
+    /// Headers that are there and that the signature does not cover, by a rule that was loosened (`danger`). The inner
+    /// service must not see them.
+    pub fn exempted_headers(&self) -> impl Iterator<Item = &'static str> {
+        ["x-amz-cf-id", "x-amz-security-token"].into_iter().filter(|name| {
+            let is_signed = |slot: &Slot<'_>| slot.name(self.signed_list()) == name.as_bytes();
+            self.parts.headers.contains_key(*name) && !self.signed.slots().iter().any(is_signed)
+        })
     }
 
     /// The credential as one text, `access key/date/region/service/aws4_request`.
@@ -322,7 +352,12 @@ fn check_token(token: &[u8], visible: bool, carrier: Carrier, limits: &Limits) -
     Ok(())
 }
 
-fn payload_mode(line: Option<&[u8]>, carrier: Carrier, rules: &Rules) -> Result<PayloadMode, Reason> {
+fn payload_mode(
+    line: Option<&[u8]>,
+    carrier: Carrier,
+    rules: &Rules,
+    parts: &Parts,
+) -> Result<PayloadMode, Reason> {
     let mode = match (line, rules.profile, carrier) {
         (Some(line), _, _) => PayloadMode::parse(line)?,
         (None, Profile::S3, Carrier::Header) => return Err(Reason::MissingContentSha256),
@@ -333,6 +368,9 @@ fn payload_mode(line: Option<&[u8]>, carrier: Carrier, rules: &Rules) -> Result<
     };
     match (mode, rules.unsigned_payload) {
         (PayloadMode::Unsigned, UnsignedPayload::Refuse) => Err(Reason::UnsignedPayloadRefused),
+        (PayloadMode::Unsigned, UnsignedPayload::OverTls) if !Connection::is_tls(parts) => {
+            Err(Reason::UnsignedPayloadRefused)
+        }
         _ => Ok(mode),
     }
 }
