@@ -131,7 +131,11 @@ where
         Poll::Ready(match ready!(this.poll_answer(cx)) {
             Ok(Ok(response)) => Ok(response.map(AnswerBody::Inner)),
             Ok(Err(error)) => Err(error),
-            Err(reason) => Ok(refusal(this.shared, this.asked, *this.now, reason)),
+            Err(reason) => {
+                // Gone once the inner service was called, and then it is not the signature that differs.
+                let head = this.request.as_ref().map(|(parts, _)| parts);
+                Ok(refusal(this.shared, this.asked, head, *this.now, reason))
+            }
         })
     }
 }
@@ -332,16 +336,21 @@ fn succeeds<B>(response: &Response<B>) -> bool {
 fn refusal<R, A, ResBody>(
     shared: &Shared<R, A>,
     asked: &Asked,
+    head: Option<&Parts>,
     now: SystemTime,
     reason: Reason,
 ) -> Response<AnswerBody<ResBody>> {
     let request_id = request_id(now);
+    let preimage = head
+        .filter(|_| shared.shows_canonical_requests && reason == Reason::SignatureMismatch)
+        .and_then(|head| shared.verifier.parse(head).ok()?.preimage(None));
     let refusal = Refusal {
         reason: &reason,
         protocol: shared.verifier.protocol(),
         method: &asked.method,
         path: asked.uri.path(),
         request_id: &request_id,
+        preimage: preimage.as_ref(),
     };
     tracing::debug!(target: "credfed::verify", code = refusal.code(), %reason, request_id, "refused");
     let mut response = match &shared.on_refusal {
