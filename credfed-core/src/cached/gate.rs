@@ -94,7 +94,8 @@ impl<C> Gate<C> {
     /// lose: a runtime that drops one of them may drop the next one too.
     pub(super) fn take_lost(&mut self, now: Now, deadline: Duration) -> Option<Flight<C>> {
         let lost = self.flight.take_if(|flight| flight.is_lost(now, deadline));
-        if let Some(flight) = lost.as_ref().filter(|flight| flight.tether.is_some()) {
+        // One that nobody drove is lost only once this moment is over.
+        if let Some(flight) = &lost {
             self.alone_until = flight.started.saturating_add(nanos(deadline));
         }
         lost
@@ -113,7 +114,7 @@ impl<C> Gate<C> {
     /// Whether a load that began then, and failed, says no more than one that failed since: of several that callers
     /// make for themselves at a time, the first failure speaks for all.
     pub(super) fn knows_since(&self, started: u64) -> bool {
-        self.failures > 0 && started < self.failed_at
+        started < self.failed_at
     }
 
     /// A caller left a load of its own behind a credential that is valid for `remaining`: the next one begins after a

@@ -236,3 +236,24 @@ fn what_the_server_asks_for_is_not_forgotten_for_another_load_that_fails_behind_
     assert!(at_once(&provider).unwrap().is_err());
     assert_eq!(source.calls(), 3);
 }
+
+#[test]
+fn what_the_server_asks_for_holds_behind_a_valid_one_also_if_another_load_failed_first() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    runtime.clock().advance(HOUR);
+    source.next(Act::Late(SECOND, Box::new(Act::Fail(down()))));
+    let asks = ProviderError::throttled("slow down", Some(MINUTE));
+    source.next(Act::Late(2 * SECOND, Box::new(Act::Fail(asks))));
+    let mut all = [provider.get(), provider.get()];
+    for caller in &mut all {
+        assert!(poll_once(caller).is_pending());
+    }
+    for caller in &mut all {
+        runtime.advance(SECOND);
+        assert!(matches!(poll_once(caller), Poll::Ready(Err(_))));
+    }
+    runtime.clock().rewind(30 * SECOND);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+    assert_eq!((provider.status().consecutive_failures, source.calls()), (1, 3));
+}

@@ -284,8 +284,7 @@ impl Model {
 
     fn failed(&mut self, load: &Load, fault: Fault, now: At) {
         // Of loads that run together the first failure speaks for all, and none does once one has brought something.
-        let is_known =
-            load.follows != self.generation || self.failures > 0 && load.since.mono < self.failed_at;
+        let is_known = load.follows != self.generation || load.since.mono < self.failed_at;
         if load.given_up || self.mode == Mode::Isolated && is_known {
             if !load.given_up && load.follows == self.generation {
                 self.heed(fault, now);
