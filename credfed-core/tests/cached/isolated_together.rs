@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use credfed_core::cached::Mode;
+use credfed_core::cached::{Mode, State};
 use credfed_core::{CachedProvider, ErrorKind, ProviderError, Rejection};
 
 use crate::isolated::{isolated, late};
@@ -256,4 +256,37 @@ fn what_the_server_asks_for_holds_behind_a_valid_one_also_if_another_load_failed
     runtime.clock().rewind(30 * SECOND);
     assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
     assert_eq!((provider.status().consecutive_failures, source.calls()), (1, 3));
+}
+
+#[test]
+fn whoever_waited_for_a_load_that_was_overtaken_makes_no_other_one_behind_a_valid_credential() {
+    let (runtime, source, provider) = isolated(Act::Give(12 * SECOND));
+    source.next(late(10 * SECOND));
+    let mut slow = provider.get();
+    assert!(poll_once(&mut slow).is_pending());
+    assert_eq!(*get(&runtime, &provider).unwrap(), 2);
+    runtime.advance(10 * SECOND);
+    assert_eq!(provider.status().state, State::Advisory, "a caller who came now would load anew");
+    let Poll::Ready(Ok(cached)) = poll_once(&mut slow) else { panic!("it loads once more") };
+    assert_eq!((*cached, source.calls()), (2, 2));
+}
+
+#[test]
+fn whoever_waited_for_a_load_that_was_overtaken_makes_no_other_one_where_an_expired_one_may_be_served() {
+    let (runtime, source, _) = stage(Act::Give(SECOND));
+    let provider = CachedProvider::builder(Arc::clone(&source))
+        .runtime(runtime.clone())
+        .mode(Mode::Isolated)
+        .serve_expired(HOUR)
+        .build();
+    source.next(late(10 * SECOND));
+    let mut slow = provider.get();
+    assert!(poll_once(&mut slow).is_pending());
+    assert_eq!(*get(&runtime, &provider).unwrap(), 2);
+    runtime.advance(2 * SECOND);
+    source.next(Act::Fail(down()));
+    assert!(get(&runtime, &provider).unwrap().is_stale());
+    runtime.advance(8 * SECOND);
+    let Poll::Ready(Ok(cached)) = poll_once(&mut slow) else { panic!("it loads once more") };
+    assert_eq!((cached.is_stale(), source.calls()), (true, 3));
 }
