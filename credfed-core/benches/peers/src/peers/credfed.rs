@@ -33,8 +33,17 @@ impl Peer for Credfed {
     }
 
     fn hits(self: Arc<Self>) -> Vec<Hit> {
-        let (with, try_get, get) = (self.0.clone(), self.0.clone(), self.0.clone());
+        let [of_reader, with, try_get, get] = [(); 4].map(|()| self.0.clone());
+        // A reader belongs to one thread.
+        let reader = move |times| {
+            let mut reader = of_reader.reader();
+            let mut hit = || {
+                black_box(&mut reader).read().is_some_and(|keys| black_box(keys.access_key_id().len()) > 0)
+            };
+            (0..times).filter(|_| black_box(hit())).count()
+        };
         vec![
+            Hit { name: "`reader`", run: Box::new(reader) },
             Hit::new("`with`", move || {
                 black_box(&with).with(|keys| black_box(keys.access_key_id().len())).is_some()
             }),
