@@ -2,6 +2,7 @@
 
 mod builder;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
@@ -10,12 +11,14 @@ use http::request::Parts;
 use sha2::{Digest, Sha256};
 
 use crate::authorization::ALGORITHM;
+use crate::body::Payload;
 use crate::cache::KeyCache;
 use crate::canonical;
+use crate::chunked::{Chain, Decoder};
 use crate::error::Reason;
 use crate::key::{KeyKind, ResolvedKey, SigningKey};
 use crate::limits::Limits;
-use crate::payload::{PayloadCheck, PayloadMode};
+use crate::payload::PayloadMode;
 use crate::profile::{Profile, Protocol};
 use crate::request::{Carrier, Rules, SignedRequest};
 use crate::signature::{self, Computed};
@@ -147,45 +150,45 @@ impl Verifier {
         self.check_freshness(request, now)?;
 
         let hex;
-        let (line, payload_check, open) = match (request.payload_mode(), body_sha256) {
+        let line = match (request.payload_mode(), body_sha256) {
             (PayloadMode::BodyHash, None) => return Err(Reason::BodyHashRequired),
             (PayloadMode::BodyHash, Some(actual)) => {
                 hex = signature::encode_hex(&actual);
-                (hex.as_slice(), PayloadCheck::Compared, None)
+                hex.as_slice()
             }
-            (PayloadMode::Unsigned, _) => (b"UNSIGNED-PAYLOAD".as_slice(), PayloadCheck::Unsigned, None),
-            (PayloadMode::Sha256(signed), body) => {
-                // The line is there whenever the mode says so.
-                let line = request.payload_line().ok_or(Reason::InvalidPayloadMode)?;
-                match body {
-                    None => (line, PayloadCheck::Sha256, Some(signed)),
-                    Some(_) => (line, PayloadCheck::Compared, None),
-                }
+            (PayloadMode::Unsigned, _) => b"UNSIGNED-PAYLOAD".as_slice(),
+            // The line is there whenever the mode says so.
+            (PayloadMode::Sha256(_) | PayloadMode::Chunked(_), _) => {
+                request.payload_line().ok_or(Reason::InvalidPayloadMode)?
             }
         };
         let string_to_sign = StringToSign::of(request, line);
-        self.check_signature(request, key, &string_to_sign, now)
-            .map_err(|reason| self.disclosed(reason))
-            .and_then(|key| match (request.payload_mode(), body_sha256) {
-                (PayloadMode::Sha256(signed), Some(actual)) if signed != actual => Err(Reason::BodyMismatch),
-                _ => Ok(VerifiedHead::new(
-                    request.carrier(),
-                    request.date.to_system_time(),
-                    key.kind(),
-                    payload_check,
-                    open,
-                )),
-            })
+        let (kind, chain) = self
+            .check_signature(request, key, &string_to_sign, now)
+            .map_err(|reason| self.disclosed(reason))?;
+        let payload = match (request.payload_mode(), body_sha256) {
+            (PayloadMode::Sha256(signed), None) => Payload::sha256(signed),
+            (PayloadMode::Sha256(signed), Some(actual)) if signed != actual => {
+                return Err(Reason::BodyMismatch);
+            }
+            (PayloadMode::Sha256(_) | PayloadMode::BodyHash, _) => Payload::Compared(VecDeque::new()),
+            (PayloadMode::Unsigned, _) => Payload::Unsigned(VecDeque::new()),
+            (PayloadMode::Chunked(chunked), _) => {
+                Payload::Chunked(Box::new(Decoder::new(&chunked, chain, &self.rules.limits)))
+            }
+        };
+        Ok(VerifiedHead::new(request.carrier(), request.date.to_system_time(), kind, payload))
     }
 
-    /// Compares, and judges the key only for a request whose signature matches.
-    fn check_signature<'k>(
+    /// Compares, and judges the key only for a request whose signature matches. Where chunks are signed
+    /// too, their chain begins with the key that was compared.
+    fn check_signature(
         &self,
         request: &SignedRequest<'_>,
-        key: Option<&'k ResolvedKey>,
+        key: Option<&ResolvedKey>,
         string_to_sign: &StringToSign,
         now: SystemTime,
-    ) -> Result<&'k ResolvedKey, Reason> {
+    ) -> Result<(KeyKind, Option<Chain>), Reason> {
         let credential = request.credential_bytes();
         let Some(key) = key.filter(|key| key.is_usable()) else {
             let _ = std::hint::black_box(self.cache.get(credential, nobody()));
@@ -198,6 +201,10 @@ impl Verifier {
                 let derived = key.derive(request.scope());
                 (derived.clone(), Some(derived))
             }
+        };
+        let for_chunks = match request.payload_mode() {
+            PayloadMode::Chunked(chunked) if chunked.is_signed() => Some(signing.clone()),
+            _ => None,
         };
         if !bool::from(signing.sign(string_to_sign.as_bytes()).matches(&request.signature)) {
             if derived.is_none() && self.uniform_errors {
@@ -212,7 +219,10 @@ impl Verifier {
         if key.is_over(now) {
             return Err(Reason::ExpiredToken);
         }
-        Ok(key)
+        let chain = for_chunks.map(|signing| {
+            Chain::new(&signing, request.date.as_bytes(), request.scope_text(), &request.signature)
+        });
+        Ok((key.kind(), chain))
     }
 
     /// The work of a cold key, for nothing.
@@ -284,7 +294,6 @@ impl Served {
 
 /// Rule 7: a session's key comes with its token, any other without one.
 fn check_token(request: &SignedRequest<'_>, key: &ResolvedKey) -> Result<(), Reason> {
-    use crate::key::KeyKind;
     match (key.kind(), request.has_session_token()) {
         (KeyKind::Static, false) | (KeyKind::Temporary, true) => Ok(()),
         (KeyKind::Static, true) => Err(Reason::TokenWithStaticKey),
