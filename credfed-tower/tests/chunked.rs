@@ -195,7 +195,7 @@ fn n15_n16_n17_an_upload_that_ends_wrongly_never_completes_upstream() {
         ("everything behind the data", "IncompleteBody", |upload| upload.pieces.truncate(4 * 3)),
         ("more behind the end", "IncompleteBody", |upload| upload.pieces.push(b"more".to_vec())),
         ("a whole upload behind the end", "IncompleteBody", |upload| {
-            upload.pieces.extend(upload.pieces.clone())
+            upload.pieces.extend(upload.pieces.clone());
         }),
         ("a size with a sign", "IncompleteBody", |upload| upload.pieces[9].insert(0, b'+')),
         ("a chunk less", "", |upload| drop(upload.pieces.drain(3..6))),
