@@ -302,7 +302,7 @@ fn check_token(request: &SignedRequest<'_>, key: &ResolvedKey) -> Result<(), Rea
 }
 
 /// `AWS4-HMAC-SHA256`, date, scope and the hash of the canonical request, in four lines.
-struct StringToSign {
+pub(crate) struct StringToSign {
     text: [u8; Self::LONGEST],
     len: usize,
 }
@@ -311,7 +311,7 @@ impl StringToSign {
     /// Algorithm, date, a scope of two 64-byte names, a hash and three line ends.
     const LONGEST: usize = 16 + 16 + (8 + 64 + 64 + 12 + 3) + 64 + 3;
 
-    fn of(request: &SignedRequest<'_>, payload_line: &[u8]) -> Self {
+    pub(crate) fn of(request: &SignedRequest<'_>, payload_line: &[u8]) -> Self {
         let canonical = canonical::request(request, payload_line);
         let hash: [u8; 32] = Sha256::digest(canonical.as_slice()).into();
         drop(canonical);
@@ -326,7 +326,7 @@ impl StringToSign {
         this
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.text[..self.len]
     }
 

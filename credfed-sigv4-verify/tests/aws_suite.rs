@@ -97,6 +97,21 @@ fn plain_cases_are_accepted_from_header_and_query() {
 }
 
 #[test]
+fn what_is_signed_is_shown_as_the_suite_has_it() {
+    for name in PLAIN.into_iter().chain(BODIES) {
+        for carrier in ["header", "query"] {
+            let case = Case::load(name, if carrier == "header" { HEADER } else { QUERY });
+            let verifier = case.verifier(Knobs::new());
+            let request = verifier.parse(&case.parts).unwrap();
+            let preimage = request.preimage(Some(Sha256::digest(&case.body).into())).unwrap();
+            let expected = |text: &str| read(name, &format!("{carrier}-{text}.txt"));
+            assert_eq!(preimage.canonical_request(), expected("canonical-request"), "{name} {carrier}");
+            assert_eq!(preimage.string_to_sign(), expected("string-to-sign"), "{name} {carrier}");
+        }
+    }
+}
+
+#[test]
 fn a_changed_body_is_refused() {
     for name in BODIES {
         for file in [HEADER, QUERY] {

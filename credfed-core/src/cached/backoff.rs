@@ -55,6 +55,15 @@ mod tests {
     }
 
     #[test]
+    fn a_warm_pause_far_from_expiry_is_five_to_ten_minutes() {
+        let mut dice = Dice::new(7);
+        let pauses = (0..200).map(|_| warm(&ProviderError::transient("down"), HOUR * 12, &mut dice));
+        let (least, most) = pauses.fold((HOUR, Duration::ZERO), |(a, b), pause| (a.min(pause), b.max(pause)));
+        assert!(least >= HOUR / 12 && least < HOUR / 10, "{least:?}");
+        assert!(most <= HOUR / 6 && most > HOUR / 7, "{most:?}");
+    }
+
+    #[test]
     fn a_cold_pause_grows_up_to_its_cap() {
         let error = ProviderError::transient("down");
         let mut dice = Dice::new(7);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cached::builder::Builder;
-use crate::cached::flight::{Flight, Landing, Load, too_late};
+use crate::cached::flight::{Flight, Load};
 use crate::cached::gate::{Gate, later};
 use crate::cached::slot::{Cached, Entry, Phase};
 use crate::cached::status::{State, Status};
@@ -34,12 +34,6 @@ pub(super) struct Core<C> {
     refresh_cooldown: Duration,
     serve_expired: Duration,
     pub(super) isolated_loads: usize,
-}
-
-/// What becomes of a wait that reached its limit.
-pub(super) enum Overdue<C> {
-    Answer(Result<Cached<C>, ProviderError>),
-    WaitOn(Duration),
 }
 
 /// What is to be done for one caller.
@@ -127,9 +121,9 @@ impl<C: Send + Sync + 'static> Core<C> {
         Some(entry)
     }
 
-    /// What is to be done for a caller who can wait. `losses` counts the loads that were lost under it. Who
-    /// serves what this gives tells the observer.
-    pub(super) fn decide(self: &Arc<Self>, losses: u8) -> Verdict<C> {
+    /// What is to be done for a caller who can wait, and has waited for so long, in nanoseconds. Who serves what this
+    /// gives tells the observer.
+    pub(super) fn decide(self: &Arc<Self>, waited: u64) -> Verdict<C> {
         let now = self.runtime.now();
         if let Some(entry) = self.snapshot.load_full()
             && entry.phase(now) == Phase::Advisory
@@ -137,21 +131,34 @@ impl<C: Send + Sync + 'static> Core<C> {
         {
             return Verdict::Serve(serve(entry));
         }
+        self.decide_by_the_gate(waited)
+    }
+
+    /// The same although somebody is at it, or it was tried a moment ago.
+    fn decide_by_the_gate(self: &Arc<Self>, waited: u64) -> Verdict<C> {
         if self.mode == Mode::Isolated {
-            return self.decide_alone();
+            self.decide_alone(waited)
+        } else {
+            self.decide_together(Some(waited))
         }
-        // A runtime that dropped the task at once would do so again: then the waiters drive alone.
-        let drives = self.drives() && losses < 2;
+    }
+
+    /// What is to be done for a caller who waits for the load that all share, or does not wait (`None`).
+    fn decide_together(self: &Arc<Self>, waited: Option<u64>) -> Verdict<C> {
+        let now = self.runtime.now();
+        let drives = self.drives();
         let mut gate = self.gate.lock();
         let entry = self.snapshot.load_full();
-        let lost = gate.flight.take_if(|flight| flight.is_lost(now, self.load_deadline));
+        let lost = gate.take_lost(now, self.load_deadline);
+        let drives = drives && !gate.is_alone(now);
         let phase = phase(entry.as_ref(), now);
         let wanted = match phase {
             Phase::Fresh => false,
             Phase::Advisory | Phase::Mandatory => !gate.pauses_warm(now),
             Phase::Expired => gate.pauses_cold(now).is_none(),
         };
-        let task = if wanted && gate.flight.is_none() { self.launch(&mut gate, now, drives) } else { None };
+        let begins = wanted && gate.flight.is_none() && (drives || waited.is_some());
+        let task = if begins { self.launch(&mut gate, now, drives) } else { None };
         if let (Some(entry), true) = (&entry, task.is_some()) {
             entry.keep_quiet_until(later(now, self.load_deadline));
         }
@@ -163,10 +170,12 @@ impl<C: Send + Sync + 'static> Core<C> {
         if let Some(task) = task {
             self.runtime.spawn(task);
         }
+        // Of a caller who has waited for another load before, no more patience is asked than of one who came now.
+        let age = flight.as_ref().map_or(0, |flight| flight.age(now)).max(waited.unwrap_or(0));
         match (phase, entry, flight) {
             (Phase::Fresh, Some(entry), _) => Verdict::Serve(serve(entry)),
-            (Phase::Mandatory, Some(_), Some(flight)) if flight.age(now) < PATIENCE => {
-                let limit = Duration::from_nanos(PATIENCE - flight.age(now));
+            (Phase::Mandatory, Some(_), Some(flight)) if age < PATIENCE => {
+                let limit = Duration::from_nanos(PATIENCE - age);
                 Verdict::Wait { load: Load::Shared(flight), limit }
             }
             (Phase::Advisory | Phase::Mandatory, Some(entry), Some(flight)) if flight.tether.is_none() => {
@@ -175,15 +184,15 @@ impl<C: Send + Sync + 'static> Core<C> {
             (Phase::Advisory | Phase::Mandatory, Some(entry), _) => Verdict::Serve(serve(entry)),
             // Only once a load has failed: until then the source may just be about to say that it is over.
             (_, entry, Some(flight)) => match self.stale(entry, now).filter(|_| failing) {
-                Some(stale) if flight.age(now) >= PATIENCE => match flight.tether {
+                Some(stale) if age >= PATIENCE => match flight.tether {
                     Some(_) => Verdict::Serve(stale),
                     None => Verdict::Nudge(stale, flight),
                 },
                 Some(_) => {
-                    let limit = Duration::from_nanos(PATIENCE - flight.age(now));
+                    let limit = Duration::from_nanos(PATIENCE - age);
                     Verdict::Wait { load: Load::Shared(flight), limit }
                 }
-                None => Verdict::Wait { limit: self.left(&flight, now), load: Load::Shared(flight) },
+                None => Verdict::Wait { limit: self.left(age), load: Load::Shared(flight) },
             },
             (_, entry, None) => match (self.stale(entry, now), error) {
                 (Some(stale), _) => Verdict::Serve(stale),
@@ -194,54 +203,9 @@ impl<C: Send + Sync + 'static> Core<C> {
         }
     }
 
-    /// What to serve after a wait that brought nothing new: a valid credential, or an expired one within the
-    /// bounds of `serve_expired`.
-    pub(super) fn fallback(&self) -> Option<Cached<C>> {
-        let now = self.runtime.now();
-        let entry = self.snapshot.load_full();
-        match entry {
-            Some(entry) if entry.is_valid(now) => Some(serve(entry)),
-            entry => self.stale(entry, now),
-        }
-    }
-
-    /// What becomes of a caller whose wait is over its limit while the load is still under way: a fallback, or
-    /// more time, or the end of a load that ought to have ended by itself. A load ends by a timer of the
-    /// runtime that polled it first, and that one may have stopped running.
-    pub(super) fn overdue(&self, load: &Load<C>) -> Overdue<C> {
-        let flight = match load {
-            Load::Shared(flight) => flight,
-            Load::Own(own) => {
-                let left = own.left(self.runtime.now());
-                if self.fallback().is_none() && !left.is_zero() {
-                    return Overdue::WaitOn(left);
-                }
-                let error = own.give_up();
-                return Overdue::Answer(self.fallback().ok_or(error));
-            }
-        };
-        // The credential may have expired during the wait, with no load failed since.
-        let failing = self.gate.lock().has_failed();
-        if let Some(cached) = self.fallback().filter(|cached| failing || !cached.stale) {
-            return Overdue::Answer(Ok(cached));
-        }
-        let now = self.runtime.now();
-        let left = self.left(flight, now);
-        if !left.is_zero() {
-            return Overdue::WaitOn(left);
-        }
-        let error = match self.fail(flight.id, too_late(), now) {
-            Landing::Failed(error) => error,
-            Landing::Loaded(_) | Landing::Lost => too_late(),
-        };
-        Overdue::Answer(self.fallback().ok_or(error))
-    }
-
-    /// What a load brought, unless it expired, was rejected or was replaced before its waiter looked.
-    pub(super) fn still_current(&self, entry: Arc<Entry<C>>) -> Option<Cached<C>> {
-        let current = self.snapshot.load();
-        let is_current = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &entry));
-        (is_current && entry.is_valid(self.runtime.now())).then(|| serve(entry))
+    /// In nanoseconds of the monotonic clock.
+    pub(super) fn now(&self) -> u64 {
+        self.runtime.now().mono
     }
 
     pub(super) fn sleep(&self, duration: Duration) -> Sleep {
@@ -259,13 +223,15 @@ impl<C: Send + Sync + 'static> Core<C> {
     pub(super) fn load_newer(self: &Arc<Self>, seen: &Cached<C>) -> Option<Load<C>> {
         self.ask_for_newer(seen);
         // Whoever may not ask: another one has asked and not begun it yet, or had nobody to drive it.
-        if let Verdict::Wait { load: Load::Own(own), .. } = self.decide(0) {
+        self.load_due()
+    }
+
+    /// The load under way, or one that begins now because it is due.
+    pub(super) fn load_due(self: &Arc<Self>) -> Option<Load<C>> {
+        if let Verdict::Wait { load: Load::Own(own), .. } = self.decide_by_the_gate(0) {
             return Some(Load::Own(own));
         }
-        let now = self.runtime.now();
-        let gate = self.gate.lock();
-        let flight = gate.flight.as_ref().filter(|flight| !flight.is_lost(now, self.load_deadline));
-        flight.cloned().map(Load::Shared)
+        self.gate.lock().flight.clone().map(Load::Shared)
     }
 
     /// What is current now, if it is not `seen`.
@@ -335,10 +301,11 @@ impl<C: Send + Sync + 'static> Core<C> {
         }
     }
 
-    /// How long a load may still take, with a margin for its own deadline to come first.
-    fn left(&self, flight: &Flight<C>, now: Now) -> Duration {
+    /// How long a load of this age may still take, with a margin for its own deadline to come first; or how long a
+    /// caller who has waited for so long still waits.
+    pub(super) fn left(&self, age: u64) -> Duration {
         let limit = nanos(self.load_deadline).saturating_add(MARGIN);
-        Duration::from_nanos(limit.saturating_sub(flight.age(now)))
+        Duration::from_nanos(limit.saturating_sub(age))
     }
 
     /// Whether a task can be spawned for a load, here and now.
@@ -349,7 +316,7 @@ impl<C: Send + Sync + 'static> Core<C> {
     /// Starts a load if one is due and somebody would drive it.
     fn kick(self: &Arc<Self>) {
         if self.drives() {
-            drop(self.decide(0));
+            drop(self.decide_together(None));
         }
     }
 

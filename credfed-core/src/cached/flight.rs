@@ -26,7 +26,7 @@ use crate::{Identity, ProviderError};
 pub(super) struct Flight<C> {
     landing: Shared<Landing<C>>,
     pub(super) id: u64,
-    started: u64,
+    pub(super) started: u64,
     /// Dangles once the task that was spawned for it is gone. `None` if there never was one.
     pub(super) tether: Option<Weak<()>>,
 }
@@ -182,7 +182,7 @@ async fn fly<C: Send + Sync + 'static>(
         };
         tamed(catch_unwind(AssertUnwindSafe(|| core.land(&ticket, started, loaded)))).unwrap_or_else(|| {
             let error = panicked();
-            let _ = core.note_failure(ticket.id, &error, started);
+            let _ = core.note_failure(ticket.id, &error, core.runtime.now());
             Landing::Failed(error)
         })
     };
@@ -193,6 +193,11 @@ async fn fly<C: Send + Sync + 'static>(
 pub(super) fn tamed<T>(outcome: std::thread::Result<T>) -> Option<T> {
     let drop_payload = |payload| drop(catch_unwind(AssertUnwindSafe(|| drop(payload))));
     outcome.map_err(drop_payload).ok()
+}
+
+/// Drops what is a source's own: what it panics with is not its caller's.
+pub(super) fn let_go<T>(foreign: T) {
+    tamed(catch_unwind(AssertUnwindSafe(|| drop(foreign))));
 }
 
 pub(super) fn too_late() -> ProviderError {

@@ -44,6 +44,8 @@ pub(super) struct Gate<C> {
     left: u32,
     forced_from: u64,
     forced_pause: u64,
+    /// A load lost its task: until this moment those who wait drive alone.
+    alone_until: u64,
 }
 
 /// What a load brought, seen beside what was there.
@@ -76,12 +78,28 @@ impl<C> Gate<C> {
             left: 0,
             forced_from: 0,
             forced_pause: FORCED_LEAST,
+            alone_until: 0,
         }
     }
 
     /// Whether the source is left alone for now although the credential at hand ages.
     pub(super) fn pauses_warm(&self, now: Now) -> bool {
         now.mono < self.warm_until
+    }
+
+    /// Takes out a load that will not land any more. One that lost its task is begun once more, without a task to
+    /// lose: a runtime that drops one of them may drop the next one too.
+    pub(super) fn take_lost(&mut self, now: Now, deadline: Duration) -> Option<Flight<C>> {
+        let lost = self.flight.take_if(|flight| flight.is_lost(now, deadline));
+        if let Some(flight) = lost.as_ref().filter(|flight| flight.tether.is_some()) {
+            self.alone_until = flight.started.saturating_add(nanos(deadline));
+        }
+        lost
+    }
+
+    /// Whether no task is to be spawned for a load.
+    pub(super) fn is_alone(&self, now: Now) -> bool {
+        now.mono < self.alone_until
     }
 
     /// Whether the last load failed.
@@ -127,6 +145,19 @@ impl<C> Gate<C> {
         }
     }
 
+    /// Leaves the source alone for as long as it asked for, by a failure that is not counted. Gives the error that is
+    /// forgotten, to be dropped after the lock.
+    #[must_use]
+    pub(super) fn heed(&mut self, error: &ProviderError, now: Now) -> Option<ProviderError> {
+        let until = later(now, backoff::asked_for(error));
+        if until <= self.cold_until.max(now.mono) {
+            return None;
+        }
+        self.cold_until = until;
+        self.warm_until = self.warm_until.max(until);
+        self.last_error.replace(error.clone())
+    }
+
     /// Takes note of a load that worked. Gives the error that is forgotten, to be dropped after the lock.
     #[must_use]
     pub(super) fn succeeded(&mut self, now: Now, brought: Brought) -> Option<ProviderError> {
@@ -135,6 +166,7 @@ impl<C> Gate<C> {
         self.cold_failures = 0;
         self.warm_until = 0;
         self.cold_until = 0;
+        self.alone_until = 0;
         self.forced_pause = match brought {
             Brought::New => FORCED_LEAST,
             Brought::Held => self.forced_pause,

@@ -4,7 +4,6 @@
 //! says since when somebody is at it and nothing more, and makes the load itself. A claim goes with its caller; one
 //! whose caller was stopped without being dropped lapses.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,7 +13,7 @@ use futures::future::BoxFuture;
 
 use crate::ProviderError;
 use crate::cached::engine::{Core, MARGIN, PATIENCE, Verdict, phase, serve};
-use crate::cached::flight::{Landing, Load, Ticket, tamed, too_late};
+use crate::cached::flight::{Landing, Load, Ticket, let_go};
 use crate::cached::gate::later;
 use crate::cached::slot::Phase;
 use crate::runtime::Now;
@@ -75,10 +74,7 @@ impl<C: Send + Sync + 'static> OwnLoad<C> {
 
     /// It took too long for its caller. It counts as failed, or the next caller would lose as much time at once.
     pub(super) fn give_up(&self) -> ProviderError {
-        match self.core.fail(self.claim.ticket.id, too_late(), self.core.runtime.now()) {
-            Landing::Failed(error) => error,
-            Landing::Loaded(_) | Landing::Lost => too_late(),
-        }
+        self.core.give_up(self.claim.ticket.id)
     }
 }
 
@@ -89,35 +85,38 @@ impl<C> Drop for OwnLoad<C> {
         let mut gate = self.core.gate.lock();
         if let Some(claim) = gate.claims.lift(self.claim.ticket.id)
             && now.mono < claim.lapses
+            && claim.base() == gate.generation
             && let Some(held) = &held
         {
-            // Its caller left. The next one may have no more time than this one had, and there is one to serve.
+            // Its caller left a refresh of this very one. The next one may have no more time than this one had, and there is one to serve.
             gate.abandoned(now, held.remaining(now));
         }
         drop(gate);
-        // A source's own; what it panics with is not its caller's.
-        let landing = self.landing.take();
-        let _ = tamed(catch_unwind(AssertUnwindSafe(|| drop(landing))));
+        let_go(self.landing.take());
     }
 }
 
 impl<C: Send + Sync + 'static> Core<C> {
-    /// What is to be done for a caller who waits for nobody but itself.
-    pub(super) fn decide_alone(self: &Arc<Self>) -> Verdict<C> {
+    /// What is to be done for a caller who waits for nobody but itself. Whoever has waited for a load before makes
+    /// another one only if there is nothing to serve.
+    pub(super) fn decide_alone(self: &Arc<Self>, waited: u64) -> Verdict<C> {
         let now = self.runtime.now();
         let mut gate = self.gate.lock();
         let entry = self.snapshot.load_full();
         let at_it = gate.claims.count(now);
-        let mut limit = self.load_deadline.saturating_add(Duration::from_nanos(MARGIN));
+        let mut limit = self.left(waited);
         match (phase(entry.as_ref(), now), entry) {
             (Phase::Fresh, Some(entry)) => return Verdict::Serve(serve(entry)),
-            (Phase::Advisory | Phase::Mandatory, Some(entry)) if at_it > 0 || gate.pauses_warm(now) => {
+            (Phase::Advisory | Phase::Mandatory, Some(entry))
+                if at_it > 0 || waited > 0 || gate.pauses_warm(now) =>
+            {
                 return Verdict::Serve(serve(entry));
             }
             (Phase::Advisory, Some(_)) => limit = Duration::from_nanos(PATIENCE),
             (Phase::Mandatory, Some(_)) => {}
             (_, entry) => {
-                let stale = self.stale(entry, now);
+                // Only once a load has failed: until then the source may just be about to say that it is over.
+                let stale = self.stale(entry, now).filter(|_| gate.has_failed());
                 let refusal = match gate.pauses_cold(now) {
                     Some(error) => Some(error.clone()),
                     None => (at_it >= self.isolated_loads).then(too_many),
@@ -125,8 +124,9 @@ impl<C: Send + Sync + 'static> Core<C> {
                 match (refusal, stale) {
                     (Some(_), Some(stale)) => return Verdict::Serve(stale),
                     (Some(error), None) => return Verdict::Fail(error),
-                    (None, Some(_)) if gate.has_failed() => limit = Duration::from_nanos(PATIENCE),
-                    (None, _) => {}
+                    (None, Some(stale)) if waited > 0 => return Verdict::Serve(stale),
+                    (None, Some(_)) => limit = Duration::from_nanos(PATIENCE),
+                    (None, None) => {}
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cached::engine::Core;
-use crate::cached::flight::{Landing, Ticket};
+use crate::cached::flight::{Landing, Ticket, too_late};
 use crate::cached::gate::{Brought, later};
 use crate::cached::slot::Entry;
 use crate::runtime::{Now, nanos};
@@ -80,7 +80,14 @@ impl<C: Send + Sync + 'static> Core<C> {
         Landing::Loaded(entry)
     }
 
-    pub(super) fn fail(&self, id: u64, error: ProviderError, now: Now) -> Landing<C> {
+    /// Ends a load that took too long for whoever waited for it.
+    pub(super) fn give_up(&self, id: u64) -> ProviderError {
+        let error = too_late();
+        let _ = self.fail(id, error.clone(), self.runtime.now());
+        error
+    }
+
+    fn fail(&self, id: u64, error: ProviderError, now: Now) -> Landing<C> {
         let Ok(still_valid) = self.note_failure(id, &error, now) else { return Landing::Failed(error) };
         tracing::warn!(kind = ?error.kind(), %error, still_valid = ?still_valid, "no new credential");
         self.observe(|observer| observer.refresh_failed(&self.identity, &error, still_valid));
@@ -100,10 +107,13 @@ impl<C: Send + Sync + 'static> Core<C> {
             let mut gate = self.gate.lock();
             ended = gate.flight.take_if(|flight| flight.id == id);
             // One of a caller's own says nothing new once another one has brought something, or failed.
-            let claim = gate.claims.lift(id);
-            let claimed = claim
-                .is_some_and(|claim| claim.base() == gate.generation && !gate.knows_since(claim.started));
-            if ended.is_none() && !claimed {
+            let claim = gate.claims.lift(id).filter(|claim| claim.base() == gate.generation);
+            let is_known = claim.is_none_or(|claim| gate.knows_since(claim.started));
+            if ended.is_none() && is_known {
+                // But for what the server asks for.
+                forgotten = claim.and_then(|_| gate.heed(error, now));
+                drop(gate);
+                drop(forgotten);
                 return Err(GivenUp);
             }
             forgotten = gate.last_error.take();

@@ -19,7 +19,7 @@
 //! 1. **One load.** There is at most one load under way, and all who wait for it drive it: it does not matter
 //!    whose task began it, or whether that task is still there. All who wait share its one error.
 //! 2. **Ahead of time.** [`Windows`] says when a credential begins to be due. Nobody waits for a refresh until
-//!    a minute before expiry, and then for two seconds at most.
+//!    a minute before expiry (an eighth of a short lifetime), and then for two seconds at most.
 //! 3. **A valid credential is never replaced by an error.** Behind one, a failing source is asked again after
 //!    a quarter of the time that is left, 1 s to 10 min. With nothing to serve it is asked again after up to
 //!    100 ms, doubling to 5 s; a refusal is remembered for 1 to 5 s. What the server asks for comes first, up to
@@ -35,8 +35,8 @@
 //!    one load per 5 s, doubling up to 5 min while the same one keeps coming back.
 //! 8. **Nothing runs when idle.** A load is driven by a task of its own where the runtime can spawn one, and by
 //!    those who wait where it cannot ([`Mode`]). A load whose runtime was dropped is begun once more by whoever
-//!    waits for it; the source then sees one more call for each such runtime, and after the second one those
-//!    who wait drive it alone. Since all who wait poll the load, its sockets may belong to the runtime of a visitor;
+//!    waits for it, and then driven by those who wait alone, however many runtimes are dropped: the source sees at
+//!    most two calls per load deadline. Nobody waits longer than that deadline and a second for it. Since all who wait poll the load, its sockets may belong to the runtime of a visitor;
 //!    if that one goes, the load fails like any other, and all who wait share the error.
 //! 9. **The hit path** takes no lock, awaits nothing and allocates nothing.
 //!
@@ -83,7 +83,7 @@
 //!
 //! ```text
 //!                  half the lifetime at         a minute before expiry,
-//!                  the earliest                 or a quarter of the lifetime
+//!                  the earliest                 or an eighth of the lifetime
 //!
 //!            load  ┌───────┐       ┌──────────┐       ┌───────────┐       ┌─────────┐
 //!         ┌───────▶│ fresh │──────▶│ advisory │──────▶│ mandatory │──────▶│ expired │

@@ -25,6 +25,7 @@ pub enum Mode {
     /// [a limit](super::Builder::isolated_loads), and the first one to land is for all that come later. A load ends
     /// with its caller: behind a valid credential the next one begins a second later, doubling up to half a minute;
     /// where a caller is stopped without being dropped, another one takes its place once the load deadline is over.
-    /// Of loads that are under way together, the first failure counts for all. `try_get`, `with` and `refresh` never start a load.
+    /// Of loads that are under way together, the first failure counts for all, and the longest patience that a server
+    /// asks for. `try_get`, `with` and `refresh` never start a load.
     Isolated,
 }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures::future::BoxFuture;
 
+use crate::cached::flight::let_go;
 use crate::cached::sync::{AtomicBool, Lock, OnceLock, Ordering, fence};
 
 /// One handle; each waiter has its own.
@@ -102,6 +103,14 @@ impl<T> Drop for Shared<T> {
         if let Some(place) = self.place {
             drop(self.inner.bell.leave(place));
         }
+    }
+}
+
+/// Whoever drops the last handle need not be the one who waited for it.
+impl<T> Drop for Inner<T> {
+    fn drop(&mut self) {
+        let future = self.future.lock().take();
+        let_go(future);
     }
 }
 

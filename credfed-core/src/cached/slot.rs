@@ -286,6 +286,9 @@ mod tests {
         assert_eq!(entry.phase(at(3_600, 0)), Phase::Expired);
         assert_eq!(entry.phase(at(0, 3_600)), Phase::Expired);
         assert_eq!(entry.remaining(at(100, 200)), Some(Duration::from_secs(3_400)));
+        assert_eq!(entry.expired_for(at(3_500, 3_500)), 0);
+        assert_eq!(entry.expired_for(at(3_500, 3_610)), 10 * second);
+        assert_eq!(entry.expired_for(at(3_620, 3_610)), 20 * second);
     }
 
     #[test]

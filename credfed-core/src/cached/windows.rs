@@ -17,9 +17,9 @@ const SHORTEST_HINT: Duration = Duration::from_secs(5);
 /// | no expiry | none | none |
 ///
 /// Whatever is set, the advisory window is at most half of the lifetime and the mandatory one at most a
-/// quarter: a window as long as the lifetime would mean one upstream call per request. The start of the
-/// advisory window is spread at random over its first half, so that a fleet that started together does not
-/// refresh together.
+/// quarter of the advisory one: a window as long as the lifetime would mean one upstream call per request. The
+/// start of the advisory window is spread at random over its first half, so that a fleet that started together
+/// does not refresh together; what is left of it is at least twice the mandatory one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Windows {
     advisory: Option<Duration>,
@@ -54,7 +54,8 @@ impl Windows {
         };
         let advisory = advisory.min(lifetime / 2);
         let start = lifetime - advisory + (advisory / 2).mul_f64(spread.clamp(0.0, 1.0)).min(advisory / 2);
-        let mandatory = self.mandatory.unwrap_or(MINUTE).min(lifetime / 4).min(advisory / 2);
+        // Half of what the latest start leaves, so that there is time for a refresh that nobody waits for.
+        let mandatory = self.mandatory.unwrap_or(MINUTE).min(advisory / 4);
         Plan { advisory: Some(start), mandatory: Some(lifetime - mandatory), expiry: Some(lifetime) }
     }
 }
@@ -90,7 +91,8 @@ mod tests {
     #[test]
     fn the_table_without_spread() {
         for (lifetime, advisory, mandatory) in [
-            (60, 30, 45),
+            (64, 32, 56),
+            (480, 240, 420),
             (600, 300, 540),
             (1_200, 900, 1_140),
             (3_600, 2_700, 3_540),
@@ -132,8 +134,8 @@ mod tests {
             let plan = windows.plan(Some(lifetime), hint.map(Duration::from_nanos), spread);
             let (advisory, mandatory) = (plan.advisory.unwrap(), plan.mandatory.unwrap());
             prop_assert!(advisory >= lifetime / 2);
-            prop_assert!(mandatory >= lifetime - lifetime / 4);
-            prop_assert!(advisory <= mandatory && mandatory <= lifetime);
+            prop_assert!(mandatory >= lifetime - lifetime / 8 && mandatory <= lifetime);
+            prop_assert!(mandatory - advisory >= lifetime - mandatory, "ahead of it is as long as it");
         }
     }
 

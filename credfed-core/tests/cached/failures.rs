@@ -138,32 +138,6 @@ fn a_refusal_is_remembered_for_seconds_and_not_for_good() {
 }
 
 #[test]
-fn a_panic_in_the_source_is_an_error_and_then_the_source_recovers() {
-    let (runtime, source, provider) = stage(Act::Give(HOUR));
-    source.next(Act::Panic);
-    source.next(Act::Yield(1, Box::new(Act::Panic)));
-    for _ in 0..2 {
-        let error = get(&runtime, &provider).unwrap_err();
-        assert!(error.is_transient());
-        assert!(!error.to_string().contains("script"), "what a panic says may be secret");
-        runtime.advance(5 * SECOND);
-    }
-    assert_eq!(*get(&runtime, &provider).unwrap(), 3);
-}
-
-#[test]
-fn a_panic_behind_a_valid_credential_disturbs_nobody() {
-    let (runtime, source, provider) = stage(Act::Give(HOUR));
-    get(&runtime, &provider).unwrap();
-    source.next(Act::Panic);
-    runtime.advance(53 * MINUTE);
-    assert_eq!(*get(&runtime, &provider).unwrap(), 1);
-    runtime.run();
-    assert_eq!(provider.status().consecutive_failures, 1);
-    assert_eq!(*get(&runtime, &provider).unwrap(), 1);
-}
-
-#[test]
 fn a_load_that_hangs_ends_at_its_deadline() {
     let (runtime, source, provider) = stage(Act::Hang);
     let mut caller = provider.get();
@@ -247,36 +221,6 @@ fn a_rejected_credential_is_not_served_past_its_expiry_either() {
     source.then_always(Act::Fail(down()));
     provider.invalidate(&cached, Rejection::Expired);
     assert!(get(&runtime, &provider).is_err());
-}
-
-#[test]
-fn a_panic_whose_payload_panics_too_is_one_failed_load() {
-    struct Bomb;
-
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            panic!("the payload too");
-        }
-    }
-
-    let runtime = VirtualRuntime::new(SystemTime::UNIX_EPOCH);
-    let calls = Arc::new(AtomicU32::new(0));
-    let counter = Arc::clone(&calls);
-    let source = provider_fn(Identity::of("bomb").finish(), move || {
-        let call = counter.fetch_add(1, Ordering::SeqCst);
-        async move {
-            if call == 0 {
-                return Ok(Expiring::after(1_u32, HOUR));
-            }
-            std::panic::panic_any(Bomb)
-        }
-    });
-    let provider = CachedProvider::builder(source).runtime(runtime.clone()).build();
-    runtime.block_on(provider.get()).unwrap().unwrap();
-    runtime.advance(59 * MINUTE + SECOND);
-    let answer = runtime.block_on(provider.get()).unwrap();
-    assert!(answer.is_ok(), "a valid credential is never replaced by an error");
-    assert_eq!((calls.load(Ordering::SeqCst), provider.status().consecutive_failures), (2, 1));
 }
 
 /// A cause that asks the cache when it is dropped, and counts that.

@@ -88,6 +88,35 @@ fn an_abandoned_load_older_than_its_deadline_is_discarded() {
     assert_eq!(*at_once(&provider).unwrap().unwrap(), 2);
 }
 
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "the test says so");
+    }
+}
+
+#[test]
+fn a_discarded_load_that_panics_when_it_is_dropped_takes_nothing_from_the_next_caller() {
+    let (runtime, ..) = stage(Act::Hang);
+    let first = AtomicBool::new(true);
+    let source = provider_fn(Identity::of("bomb").finish(), move || {
+        let is_first = first.swap(false, Ordering::SeqCst);
+        async move {
+            if !is_first {
+                return Ok(Expiring::after(2_u32, HOUR));
+            }
+            let _bomb = Bomb;
+            std::future::pending().await
+        }
+    });
+    let provider = CachedProvider::builder(source).runtime(runtime.clone()).mode(Mode::Inline).build();
+    assert!(at_once(&provider).is_none());
+    runtime.advance(MINUTE);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 2);
+}
+
 #[test]
 fn a_load_that_was_given_up_does_not_replace_a_newer_one() {
     let (runtime, source, _) = stage(Act::Give(HOUR));

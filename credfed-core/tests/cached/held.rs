@@ -1,9 +1,19 @@
-//! A credential in the model, and how old it is. Times are nanoseconds.
+//! What the model speaks of: a credential and how old it is, what the source gives, what a caller gets. Times are
+//! nanoseconds.
 
+use credfed_core::ErrorKind;
 use credfed_core::runtime::Now;
 
 pub(crate) const SECOND: i128 = 1_000_000_000;
 pub(crate) const NEVER: i128 = i128::MAX / 4;
+
+/// What the source gave. `lifetime` counts from the request, unless it was a moment of the calendar.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gift {
+    pub(crate) number: u32,
+    pub(crate) lifetime: Option<i128>,
+    pub(crate) from_arrival: bool,
+}
 
 /// A reading of both clocks.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +57,7 @@ impl Held {
         let youth = (life - window).min(life - 20_000_000);
         match age {
             _ if age >= life => Phase::Expired,
-            _ if age >= life - minutes.min(life / 4) => Phase::Mandatory,
+            _ if age >= life - minutes.min(window / 4) => Phase::Mandatory,
             _ if life == NEVER && !self.hurried => Phase::Fresh,
             _ if age >= life - window / 2 || self.hurried => Phase::Advisory,
             _ if age < youth => Phase::Fresh,
@@ -80,4 +90,28 @@ impl From<Now> for At {
         let nanos = |time: std::time::Duration| i128::try_from(time.as_nanos()).unwrap_or(NEVER);
         Self { mono: nanos(now.monotonic()), wall: nanos(wall) }
     }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Outcome {
+    /// The credential of this generation.
+    Served(u64),
+    Failed(Fault),
+    Waits,
+    Nothing,
+}
+
+/// A failed load: its class, the call if the source said so itself, and how long it asked to be left alone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Fault {
+    pub(crate) kind: ErrorKind,
+    pub(crate) call: Option<u32>,
+    pub(crate) asks: i128,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Due {
+    No,
+    Perhaps,
+    Yes,
 }

@@ -10,7 +10,7 @@ use credfed_core::{CachedProvider, ErrorKind, Expiring, Identity, Rejection, Vir
 
 use crate::support::{Act, HOUR, MINUTE, SECOND, Source, at_once, down, get, poll_once, stage};
 
-fn isolated(habit: Act) -> (VirtualRuntime, Arc<Source>, CachedProvider<u32>) {
+pub(crate) fn isolated(habit: Act) -> (VirtualRuntime, Arc<Source>, CachedProvider<u32>) {
     let (runtime, source, _) = stage(habit);
     let provider = CachedProvider::builder(Arc::clone(&source))
         .runtime(runtime.clone())
@@ -20,7 +20,7 @@ fn isolated(habit: Act) -> (VirtualRuntime, Arc<Source>, CachedProvider<u32>) {
     (runtime, source, provider)
 }
 
-fn late(by: Duration) -> Act {
+pub(crate) fn late(by: Duration) -> Act {
     Act::Late(by, Box::new(Act::Give(HOUR)))
 }
 
@@ -50,25 +50,6 @@ fn the_first_load_to_land_is_for_all_that_come_later() {
     }
     assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
     assert_eq!(source.calls(), 2);
-}
-
-#[test]
-fn no_more_than_the_limit_load_at_once_and_the_others_hear_of_it_at_once() {
-    let (runtime, source, provider) = isolated(late(SECOND));
-    let mut loading: Vec<_> = (0..3).map(|_| provider.get()).collect();
-    for caller in &mut loading {
-        assert!(poll_once(caller).is_pending());
-    }
-    for _ in 0..100 {
-        assert_eq!(at_once(&provider).unwrap().unwrap_err().kind(), ErrorKind::Throttled);
-    }
-    assert_eq!(source.calls(), 3);
-    drop(loading.pop());
-    let mut next = provider.get();
-    assert!(poll_once(&mut next).is_pending(), "a place is free");
-    assert_eq!(source.calls(), 4);
-    runtime.advance(SECOND);
-    assert_eq!(*runtime.block_on(next).unwrap().unwrap(), 4);
 }
 
 #[test]
@@ -121,42 +102,6 @@ fn callers_without_patience_are_served_although_none_of_them_ends_a_load() {
         served += u32::from(is_ready);
     }
     assert!(served >= 70 && source.calls() <= 10, "{served} of 80, {} calls", source.calls());
-}
-
-#[test]
-fn a_load_from_before_the_rejection_does_not_stand_in_the_way_of_a_newer_one() {
-    let (runtime, source, provider) = isolated(Act::Give(HOUR));
-    let held = get(&runtime, &provider).unwrap();
-    runtime.advance(53 * MINUTE);
-    source.next(Act::Late(SECOND, Box::new(Act::GiveAgain(1, HOUR))));
-    let mut early = provider.get();
-    assert!(poll_once(&mut early).is_pending());
-    provider.invalidate(&held, Rejection::Expired);
-    source.next(late(SECOND));
-    let mut newer = provider.get();
-    assert!(poll_once(&mut newer).is_pending());
-    runtime.advance(SECOND);
-    let Poll::Ready(Ok(after)) = poll_once(&mut early) else { panic!("it loads once more, and at once") };
-    assert_eq!(*after, 4);
-    assert_eq!(*runtime.block_on(newer).unwrap().unwrap(), 4, "and not what was rejected");
-}
-
-#[test]
-fn loads_that_fail_together_are_one_failure() {
-    let (runtime, source, provider) = isolated(Act::Late(SECOND, Box::new(Act::Fail(down()))));
-    let mut all: Vec<_> = (0..3).map(|_| provider.get()).collect();
-    for caller in &mut all {
-        assert!(poll_once(caller).is_pending());
-    }
-    runtime.advance(SECOND);
-    for caller in &mut all {
-        assert!(matches!(poll_once(caller), Poll::Ready(Err(_))));
-        runtime.advance(Duration::from_nanos(1));
-    }
-    assert_eq!(provider.status().consecutive_failures, 1);
-    source.then_always(Act::Give(HOUR));
-    runtime.advance(SECOND / 10);
-    assert!(get(&runtime, &provider).is_ok(), "the pause is that of a first failure");
 }
 
 #[test]
@@ -323,19 +268,6 @@ fn after_a_failure_all_share_its_error_and_nobody_calls() {
 }
 
 #[test]
-fn a_failure_behind_what_another_one_brought_is_none() {
-    let (runtime, source, provider) = isolated(Act::Give(HOUR));
-    source.next(Act::Late(SECOND, Box::new(Act::Fail(down()))));
-    let mut slow = provider.get();
-    assert!(poll_once(&mut slow).is_pending());
-    assert_eq!(*get(&runtime, &provider).unwrap(), 2);
-    runtime.advance(SECOND);
-    let Poll::Ready(Ok(cached)) = poll_once(&mut slow) else { panic!("an error in place of the valid one") };
-    assert_eq!(*cached, 2);
-    assert_eq!(provider.status().consecutive_failures, 0);
-}
-
-#[test]
 fn a_panic_or_a_hang_is_an_error_for_its_caller_alone() {
     let (runtime, source, provider) = isolated(Act::Give(HOUR));
     source.next(Act::Panic);
@@ -412,4 +344,35 @@ fn an_expired_one_is_served_only_once_a_load_has_failed() {
     runtime.advance(2 * SECOND);
     let Poll::Ready(Ok(cached)) = poll_once(&mut waits) else { panic!("waits longer than two seconds") };
     assert!(cached.is_stale());
+}
+
+#[test]
+fn the_pause_after_one_who_left_doubles_to_half_a_minute_and_a_credential_ends_that() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    for pauses in [&[1, 2, 4, 8, 16, 32, 32][..], &[1, 2]] {
+        runtime.advance(53 * MINUTE);
+        source.then_always(Act::Hang);
+        for pause in pauses {
+            assert!(at_once(&provider).is_none(), "it loads, and leaves");
+            runtime.advance(*pause * SECOND - Duration::from_nanos(1));
+            assert!(at_once(&provider).is_some(), "within {pause} s");
+            runtime.advance(Duration::from_nanos(1));
+        }
+        source.then_always(Act::Give(HOUR));
+        get(&runtime, &provider).unwrap();
+    }
+}
+
+#[test]
+fn the_pause_after_one_who_left_is_a_quarter_of_the_time_left_at_most() {
+    let (runtime, source, provider) = isolated(Act::Give(8 * SECOND));
+    get(&runtime, &provider).unwrap();
+    runtime.advance(6 * SECOND);
+    source.then_always(Act::Hang);
+    assert!(at_once(&provider).is_none());
+    runtime.advance(SECOND / 2 - Duration::from_nanos(1));
+    assert!(at_once(&provider).is_some());
+    runtime.advance(Duration::from_nanos(1));
+    assert!(at_once(&provider).is_none());
 }

@@ -9,7 +9,7 @@ use credfed_core::cached::{Mode, Reader};
 use credfed_core::runtime::Runtime;
 use credfed_core::{AwsCredentials, Cached, CachedProvider, Rejection, VirtualRuntime};
 
-use crate::model::{At, DEADLINE, Due, Fault, ISOLATED_LOADS, Model, Outcome, SECOND, UNNAMED};
+use crate::model::{At, DEADLINE, Due, Fault, ISOLATED_LOADS, MARGIN, Model, Outcome, SECOND, UNNAMED};
 use crate::script::{Act, Event, Source, number};
 use crate::waiter::{Answer, Call, Waiter};
 
@@ -102,7 +102,7 @@ impl Machine {
         let calls = self.calls();
         // Whoever does not wait begins nothing but where a task can be spawned.
         let spawns = self.mode == Mode::Spawned;
-        let due = self.model.due(self.now());
+        let (due, in_passing) = (self.model.due(self.now()), self.model.due_in_passing(self.now()));
         let busy = !self.waiters.is_empty() || self.model.loads.iter().any(|load| load.call == 0);
         let asked = match op {
             Op::Get => {
@@ -112,16 +112,16 @@ impl Machine {
             Op::TryGet => {
                 let served = self.provider.try_get();
                 self.sees(served.as_ref());
-                spawns.then_some(due)
+                spawns.then_some(in_passing)
             }
             Op::With => {
                 self.sees_number(self.provider.with(number));
-                spawns.then_some(due)
+                spawns.then_some(in_passing)
             }
             Op::Read => {
                 let number = self.reader.read().map(number);
                 self.sees_number(number);
-                spawns.then_some(due)
+                spawns.then_some(in_passing)
             }
             Op::Refresh(ago) => self.refresh(ago).filter(|_| spawns),
             Op::Refreshed(ago) => self.refreshed(ago),
@@ -154,7 +154,7 @@ impl Machine {
         let seen = self.not_within_a_pause(ago)?;
         self.provider.refresh(&seen);
         let now = self.now();
-        self.model.refresh(seen.generation(), now).then(|| self.model.due(now))
+        self.model.refresh(seen.generation(), now).then(|| self.model.due_in_passing(now))
     }
 
     fn refreshed(&mut self, ago: usize) -> Option<Due> {
@@ -270,6 +270,10 @@ impl Machine {
                 // What it waited for was lost, or was over before it came to look: it waits for another one.
                 let load = self.model.loads.iter().map(|load| load.since.mono).max().unwrap_or(0);
                 waiter.restarts += u32::from(load > waiter.since);
+                // Unless it slept past its deadline.
+                if load > waiter.since && now.mono - waiter.came >= DEADLINE + MARGIN {
+                    waiter.came = now.mono;
+                }
                 waiter.since = waiter.since.max(load);
                 self.waiters.push(waiter);
             }
@@ -282,7 +286,8 @@ impl Machine {
                     Outcome::Nothing,
                     "an error in place of a valid credential"
                 );
-                let gives_up = waiter.restarts >= 2 && *fault == UNNAMED;
+                let too_late = waiter.restarts == 1 && now.mono - waiter.came >= DEADLINE + MARGIN;
+                let gives_up = (waiter.restarts >= 2 || too_late) && *fault == UNNAMED;
                 let known =
                     gives_up || self.faults.contains(fault) || self.model.get(now, false).contains(&outcome);
                 assert!(known, "{fault:?} is none of {:?}, {:?}", self.faults, self.model);

@@ -7,7 +7,7 @@ use credfed_core::ErrorKind;
 use credfed_core::cached::{Mode, State, Status};
 
 use crate::held::NEVER;
-pub(crate) use crate::held::{At, Held, Phase, SECOND};
+pub(crate) use crate::held::{At, Due, Fault, Gift, Held, Outcome, Phase, SECOND};
 
 pub(crate) const DEADLINE: i128 = 15 * SECOND;
 pub(crate) const MARGIN: i128 = SECOND;
@@ -19,33 +19,8 @@ const FORCED_LEAST: i128 = 5 * SECOND;
 /// The least and the most that a moment may be.
 type Moment = (i128, i128);
 
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Outcome {
-    /// The credential of this generation.
-    Served(u64),
-    Failed(Fault),
-    Waits,
-    Nothing,
-}
-
-/// A failed load: its class, the call if the source said so itself, and how long it asked to be left alone.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Fault {
-    pub(crate) kind: ErrorKind,
-    pub(crate) call: Option<u32>,
-    pub(crate) asks: i128,
-}
-
 /// A failure of which the source itself said nothing: a panic, a hang, what had expired when it arrived.
 pub(crate) const UNNAMED: Fault = Fault { kind: ErrorKind::Transient, call: None, asks: 0 };
-
-/// What the source gave. `lifetime` counts from the request, unless it was a moment of the calendar.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Gift {
-    pub(crate) number: u32,
-    pub(crate) lifetime: Option<i128>,
-    pub(crate) from_arrival: bool,
-}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
@@ -62,13 +37,6 @@ pub(crate) struct Load {
     outdated: bool,
     pub(crate) patience: i128,
     ends: i128,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Due {
-    No,
-    Perhaps,
-    Yes,
 }
 
 #[derive(Debug)]
@@ -88,6 +56,8 @@ pub(crate) struct Model {
     cold: Moment,
     /// After a runtime died the load may be taken up again any time up to here.
     orphaned_until: i128,
+    /// After a runtime died nobody begins a load who does not wait for it.
+    alone_until: i128,
     rejected: Option<u32>,
     /// When the last load began that a rejection forced, and when the next one may.
     last_forced: i128,
@@ -112,6 +82,7 @@ impl Model {
             warm: (0, 0),
             cold: (0, 0),
             orphaned_until: 0,
+            alone_until: 0,
             rejected: None,
             last_forced: 0,
             forced_until: 0,
@@ -136,6 +107,11 @@ impl Model {
         // A wall clock that was set back may have brought it to life again, with the source left alone meanwhile.
         let orphaned = phase != Phase::Expired && now.mono < self.orphaned_until.max(self.cold.1);
         if now.mono < most || phase == Phase::Either || orphaned { Due::Perhaps } else { Due::Yes }
+    }
+
+    /// The same for a caller who does not wait.
+    pub(crate) fn due_in_passing(&self, now: At) -> Due {
+        if now.mono < self.alone_until { Due::No } else { self.due(now) }
     }
 
     /// Whether the source is perhaps left alone by everybody, and perhaps not.
@@ -258,8 +234,9 @@ impl Model {
         let age = now.mono - load.since.mono;
         // Who has nothing to be served instead stays.
         let late = polled && !load.lost && age >= load.ends && (age >= DEADLINE || self.valid(now).is_some());
+        let of_another = load.follows != self.generation;
         if let (Mode::Isolated, false, Some(held)) =
-            (self.mode, late || self.is_given_up(&load, now), self.valid(now))
+            (self.mode, late || of_another || self.is_given_up(&load, now), self.valid(now))
         {
             let pause = ((1 << self.left.min(5)) * SECOND).min((held.lifetime - now.since(held.origin)) / 4);
             self.left += 1;
@@ -308,7 +285,7 @@ impl Model {
             self.held = Some(arrival);
             self.rejected = None;
         }
-        self.orphaned_until = 0;
+        (self.orphaned_until, self.alone_until) = (0, 0);
     }
 
     fn failed(&mut self, load: &Load, fault: Fault, now: At) {
@@ -316,6 +293,9 @@ impl Model {
         let is_known =
             load.follows != self.generation || self.failures > 0 && load.since.mono < self.failed_at;
         if load.given_up || self.mode == Mode::Isolated && is_known {
+            if !load.given_up && load.follows == self.generation {
+                self.heed(fault, now);
+            }
             return;
         }
         (self.failures, self.failed_at) = (self.failures + 1, now.mono);
@@ -339,6 +319,20 @@ impl Model {
             }
         };
         self.cold = (self.cold.0.max(pause.0), self.cold.1.max(pause.1));
+    }
+
+    /// What the server asks for counts although the failure does not.
+    fn heed(&mut self, fault: Fault, now: At) {
+        let until = now.mono + fault.asks.min(300 * SECOND);
+        if self.mode != Mode::Isolated || until <= self.cold.0.max(now.mono) {
+            return;
+        }
+        if until > self.cold.1 {
+            self.last.clear();
+        }
+        self.last.push(fault);
+        self.cold = (until, until.max(self.cold.1));
+        self.warm = (self.warm.0.max(until), self.warm.1.max(until));
     }
 
     /// The service does not accept this generation any more.
@@ -375,6 +369,7 @@ impl Model {
         for load in self.loads.iter_mut().filter(|load| load.driven && !load.given_up) {
             load.lost = true;
             self.orphaned_until = load.since.mono + DEADLINE;
+            self.alone_until = self.orphaned_until;
         }
     }
 

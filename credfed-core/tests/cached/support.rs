@@ -61,6 +61,10 @@ impl Source {
         self.script.lock().unwrap().push_back(act);
     }
 
+    pub(crate) fn forget_script(&self) {
+        self.script.lock().unwrap().clear();
+    }
+
     pub(crate) fn then_always(&self, act: Act) {
         *self.habit.lock().unwrap() = act;
     }

@@ -22,8 +22,9 @@ pub(crate) enum Call {
 pub(crate) struct Waiter {
     pub(crate) call: Call,
     woken: Arc<Flag>,
-    /// Since when, or since when for another load than at first.
+    /// Since when it waits for this load, and since when at all.
     pub(crate) since: i128,
+    pub(crate) came: i128,
     /// After so many loads that were lost or over before it came to look, it gives up.
     pub(crate) restarts: u32,
     /// The call to the source that is its own, where each makes its own.
@@ -44,7 +45,7 @@ impl Waiter {
     pub(crate) fn new(call: Call, model: &Model, now: At) -> Self {
         let valid = model.valid(now).map(|held| held.generation);
         let woken = Arc::new(Flag(AtomicBool::new(false)));
-        Self { call, woken, since: now.mono, restarts: 0, own: None, valid }
+        Self { call, woken, since: now.mono, came: now.mono, restarts: 0, own: None, valid }
     }
 
     /// Whether it was woken since this was asked last.
@@ -63,7 +64,7 @@ impl Waiter {
         let served = matches!(self.call, Call::Get(_)) && self.valid.is_some();
         let most = if served { load.patience } else { DEADLINE + MARGIN };
         assert!(now.mono - load.since.mono < most, "the load is too old to wait for: {model:?}");
-        assert!(now.mono - self.since < DEADLINE + MARGIN, "waits past the deadline: {model:?}");
+        assert!(now.mono - self.came < DEADLINE + MARGIN, "waits past the deadline: {model:?}");
     }
 
     pub(crate) fn poll(&mut self) -> Poll<Option<Answer>> {

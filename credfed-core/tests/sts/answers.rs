@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use credfed_core::ErrorKind::{Rejected, Transient};
+use credfed_core::aws::sts::AssumeRoleWithWebIdentityRequest;
 use credfed_core::{AwsCredentials, Expiring, ProviderError};
 use proptest::prelude::*;
 
@@ -66,14 +67,29 @@ fn a_credential_of_another_role_or_session_than_was_asked_for_is_refused() {
         "arn:aws:sts:::assumed-role/reader2/ci",
         "arn:aws:sts::123456789012:federated-user/reader",
         "arn:aws:iam::123456789012:user/reader",
+        "arn:aws:iam::123456789012:role/reader",
+        "arn:aws:s3:::reader/ci",
+        "\n  arn:aws:sts::123456789012:assumed-role/writer/ci\n  ",
+        "arn:aws:sts::assumed-role/writer/ci",
+        "arn:aws:sts::123456789012:assumed-role/reader/CI",
+        "arn:aws:sts::123456789012:assumed-role/reader/",
+        "arn:aws:sts::123456789012:assumed-role//ci",
+        "arn:aws:sts::123456789012:assumed-role/",
     ] {
         let why = "the credential is of another role or session than was asked for";
         assert_eq!(checked(&answer(other).unwrap_err(), Transient), why, "{other}");
     }
-    // Ceph leaves out the account and keeps the path of the role, MinIO says nothing.
-    for same in
-        ["arn:aws:sts:::assumed-role/reader/ci", "arn:aws:sts:::assumed-role/team/Reader/ci", "", "other"]
-    {
+    // Ceph leaves out the account and keeps the path of the role, SeaweedFS leaves out the account's colon too, MinIO
+    // says nothing.
+    for same in [
+        "arn:aws:sts:::assumed-role/reader/ci",
+        "arn:aws:sts:::assumed-role/team/Reader/ci",
+        "arn:aws:sts::assumed-role/reader/ci",
+        "arn:aws-us-gov:sts::123456789012:assumed-role/reader/ci",
+        "\n  arn:aws:sts::123456789012:assumed-role/reader/ci\n  ",
+        "",
+        "other",
+    ] {
         assert!(answer(same).is_ok(), "{same}");
     }
     let text = body(ACTION, 0);
@@ -81,6 +97,32 @@ fn a_credential_of_another_role_or_session_than_was_asked_for_is_refused() {
     assert!(parse(&format!("{}{}", &text[..start], &text[end..])).is_ok(), "nor need it be there");
     let twice = format!("{}{}{}", &text[..end], &text[start..end], &text[end..]);
     assert_eq!(checked(&parse(&twice).unwrap_err(), Transient), "the answer has more than one credential");
+}
+
+#[test]
+fn any_role_and_session_that_can_be_asked_for_is_known_again() {
+    for (role, session, said) in [
+        (
+            "arn:aws:iam::123456789012:role/team/a+b=c,d.e@f-g_h",
+            "=,.@-+_",
+            "123456789012:assumed-role/a+b=c,d.e@f-g_h",
+        ),
+        ("arn:aws-cn:iam::123456789012:role/reader", "ci", "123456789012:assumed-role/reader"),
+        ("arn:aws:iam:::role/assumed-role/reader", "ci", ":assumed-role/assumed-role/reader"),
+        ("arn:aws:iam::tenant:role/reader", "ci", "tenant:assumed-role/reader"),
+        ("arn:aws:iam:::role/reader", "ci", "123456789012:assumed-role/reader"),
+    ] {
+        let request = AssumeRoleWithWebIdentityRequest::builder(role, session).build().unwrap();
+        let answer = |name: &str| {
+            let arn = format!("arn:aws:sts::{said}/{name}");
+            request.parse(
+                xml(200, body(ACTION, 0).replace("arn:aws:sts::123456789012:assumed-role/reader/ci", &arn)),
+                start(),
+            )
+        };
+        assert!(answer(session).is_ok(), "{role} {session}");
+        assert!(answer("other").is_err(), "{role} {session}");
+    }
 }
 
 #[test]
@@ -189,8 +231,7 @@ fn a_refusal_in_the_clothes_of_a_success_is_a_refusal() {
 
 #[test]
 fn the_longest_lifetime_is_what_was_asked_for() {
-    let unasked =
-        credfed_core::aws::sts::AssumeRoleWithWebIdentityRequest::builder(ROLE, "ci").build().unwrap();
+    let unasked = AssumeRoleWithWebIdentityRequest::builder(ROLE, "ci").build().unwrap();
     let week = body(ACTION, 0).replace("2026-11-27T11", "2026-12-04T10");
     assert!(unasked.parse(xml(200, week.clone()), start()).is_ok());
     assert!(parse(&week).is_err());

@@ -1,6 +1,7 @@
 //! Why a request was refused: typed, comparable, free of anything the client must not see.
 
 mod answer;
+mod rule;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};

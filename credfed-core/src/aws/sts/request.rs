@@ -74,15 +74,17 @@ impl Role {
         }
     }
 
-    /// Whether an answer that names this user can be the one to this request. One that names nobody (MinIO) can; Ceph
-    /// leaves out the account and, unlike AWS, keeps the role's path.
+    /// Whether an answer that names this user can be the one to this request. One that names nobody (MinIO) can. Ceph
+    /// leaves out the account and, unlike AWS, keeps the role's path; SeaweedFS leaves out the account's colon as well.
     pub(super) fn is_user(&self, arn: &str) -> bool {
-        let Some(("sts" | "iam", account, user)) = parts(arn) else { return true };
-        let Some((_, own_account, role)) = parts(&self.arn) else { return true };
+        let arn = arn.trim_ascii();
+        let Some((head, assumed)) = arn.split_once("assumed-role/") else { return !arn.starts_with("arn:") };
+        let [account, own_account] = [head, &self.arn].map(|arn| arn.split(':').nth(4).unwrap_or_default());
         let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-        let assumed = user.strip_prefix("assumed-role/").and_then(|rest| rest.rsplit_once('/'));
-        // No two roles of an account differ in case alone.
-        assumed.is_some_and(|(path, session)| session == self.session_name && name(path) == name(role))
+        // No two roles of an account differ in case or in path alone.
+        assumed
+            .rsplit_once('/')
+            .is_some_and(|(role, session)| session == self.session_name && name(role) == name(&self.arn))
             && (account.is_empty() || own_account.is_empty() || account == own_account)
     }
 
@@ -98,14 +100,6 @@ impl Role {
             .optional("policy", self.policy.as_ref().map(Secret::expose))
             .list("policy-arns", &self.policy_arns)
     }
-}
-
-/// Service, account and resource of `arn:partition:service:region:account:resource`.
-fn parts(arn: &str) -> Option<(&str, &str, &str)> {
-    let mut parts = arn.splitn(6, ':');
-    let mut part = || parts.next();
-    let (arn, _, service, _, account, resource) = (part()?, part()?, part()?, part()?, part()?, part()?);
-    (arn == "arn").then_some((service, account, resource))
 }
 
 impl fmt::Debug for Role {

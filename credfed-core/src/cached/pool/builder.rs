@@ -63,7 +63,8 @@ impl<C: Send + Sync + 'static> PoolBuilder<C> {
 
     /// After how long without use a provider is let go of, its secrets with it. Default: 1 h.
     ///
-    /// Nothing runs when idle: it goes on one of the next calls to the pool.
+    /// Nothing runs when idle: it goes on one of the next calls to the pool. The time counts from when the pool was
+    /// last asked for it, or last found it held or loading; that a handle was dropped a moment ago it cannot see.
     pub fn idle_after(mut self, unused: Duration) -> Self {
         self.idle_after = unused;
         self

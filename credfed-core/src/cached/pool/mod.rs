@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub use builder::PoolBuilder;
 pub use error::PoolError;
 
-use crate::cached::flight::tamed;
+use crate::cached::flight::{let_go, tamed};
 use crate::cached::sync::Lock;
 use crate::cached::{Builder, CachedProvider, Settings};
 use crate::runtime::{Now, Runtime};
@@ -247,7 +247,7 @@ impl<C> Inner<C> {
     fn let_go(&self, evicted: impl IntoIterator<Item = CachedProvider<C>>) {
         for provider in evicted {
             let identity = provider.core.identity();
-            tamed(catch_unwind(AssertUnwindSafe(|| drop(provider))));
+            let_go(provider);
             tracing::debug!(%identity, "evicted from the pool");
             if let Some(observer) = &self.settings.observer {
                 tamed(catch_unwind(AssertUnwindSafe(|| observer.evicted(&identity))));

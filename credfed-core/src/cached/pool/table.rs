@@ -195,21 +195,20 @@ impl<C> Table<C> {
         None
     }
 
-    /// Takes out the least recently used one that can go of those that have.
+    /// Takes out the least recently used one that can go of those that have. Nobody holds one that has settled:
+    /// whoever asks for it moves it to the proven.
     fn take_loaded(&mut self, now: Now) -> Option<CachedProvider<C>> {
-        let mut settled = self.settled.len.min(PROBES);
-        let mut proven = self.proven.len.min(PROBES);
+        let mut probes = self.proven.len.min(PROBES);
         loop {
-            let once = self.settled.last().filter(|_| settled > 0);
-            let often = self.proven.last().filter(|_| proven > 0);
-            let at = match (once, often) {
+            let often = self.proven.last().filter(|_| probes > 0);
+            let at = match (self.settled.last(), often) {
                 (Some(once), Some(often)) if self.used(often) < self.used(once) => often,
                 (once, often) => once.or(often)?,
             };
             if !self.is_in_use(at, now) {
                 return self.vacate(at);
             }
-            *(if once == Some(at) { &mut settled } else { &mut proven }) -= 1;
+            probes = probes.saturating_sub(1);
             self.renew(at, now);
         }
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use credfed_core::cached::{Observer, PoolError, Settings, State};
+use credfed_core::runtime::Runtime;
 use credfed_core::{ErrorKind, Expiring, Identity, ProviderPool, provider_fn};
 use proptest::prelude::*;
 
@@ -310,6 +311,10 @@ enum Op {
     Fail(bool),
     Advance(u64),
     Remove(u32),
+    /// Begins a load and leaves it.
+    Load(u32),
+    LoseTasks,
+    EvictIdle,
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -318,8 +323,11 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..12_u32).prop_map(Op::Hold),
         2 => (0..12_u32).prop_map(Op::Release),
         1 => any::<bool>().prop_map(Op::Fail),
-        1 => (0..2_000_u64).prop_map(Op::Advance),
+        2 => prop_oneof![0..20_u64, 0..2_000_u64].prop_map(Op::Advance),
         1 => (0..12_u32).prop_map(Op::Remove),
+        3 => (0..12_u32).prop_map(Op::Load),
+        1 => Just(Op::LoseTasks),
+        1 => Just(Op::EvictIdle),
     ]
 }
 
@@ -327,14 +335,16 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_order_of_calls_breaks_the_bound_or_takes_what_is_held(
+    fn no_order_of_calls_breaks_the_bound_or_takes_what_is_held_or_loading(
         ops in prop::collection::vec(op(), 0..120),
         capacity in 1..6_usize,
     ) {
         let house = house(capacity, Act::Give(12 * HOUR));
         let mut held = HashMap::new();
+        let mut loading: HashMap<u32, Duration> = HashMap::new();
         for op in ops {
             match op {
+                Op::Serve(number) if loading.contains_key(&number) => {}
                 Op::Serve(number) => drop(house.serve(number)),
                 Op::Hold(number) => {
                     if let Ok(provider) = house.ask(number) {
@@ -347,11 +357,33 @@ proptest! {
                 Op::Advance(seconds) => house.runtime.advance(Duration::from_secs(seconds)),
                 Op::Remove(number) => {
                     held.remove(&number);
+                    loading.remove(&number);
                     house.pool.remove(&tenant(number));
                 }
+                Op::Load(number) => {
+                    let before = house.source.calls();
+                    house.source.next(Act::Hang);
+                    drop(house.ask(number).map(|provider| provider.try_get()));
+                    house.runtime.run();
+                    if house.source.calls() > before {
+                        loading.insert(number, house.runtime.now().monotonic() + 15 * SECOND);
+                    } else {
+                        house.source.forget_script();
+                    }
+                }
+                Op::LoseTasks => {
+                    house.runtime.drop_tasks();
+                    loading.clear();
+                }
+                Op::EvictIdle => drop(house.pool.evict_idle()),
             }
+            loading.retain(|_, ends| house.runtime.now().monotonic() < *ends);
             let status = house.pool.status();
             prop_assert!(status.entries <= capacity && status.newcomers <= status.entries);
+            for number in loading.keys() {
+                let there = house.pool.get(&tenant(*number));
+                prop_assert!(there.is_some_and(|there| there.status().refreshing), "{number} was loading");
+            }
             for (number, provider) in &held {
                 let there = house.pool.get(&tenant(*number));
                 prop_assert!(there.is_some(), "{number} was held");

@@ -212,6 +212,19 @@ fn what_is_removed_is_made_anew_and_its_handles_go_on() {
 }
 
 #[test]
+fn without_idle_time_a_provider_goes_at_the_next_moment_and_no_sooner() {
+    let house = house_with(Act::Give(HOUR), |pool| pool.idle_after(Duration::ZERO));
+    house.ask(1).unwrap();
+    assert_eq!(house.pool.evict_idle(), 0);
+    house.runtime.advance(Duration::from_nanos(1));
+    assert_eq!(house.pool.evict_idle(), 1);
+    let held = house.ask(1).unwrap();
+    house.runtime.advance(SECOND);
+    assert_eq!(house.pool.evict_idle(), 0);
+    drop(held);
+}
+
+#[test]
 fn no_secret_shows_in_any_text_of_a_pool() {
     let pool = ProviderPool::builder().capacity(1).admission(1, HOUR);
     let mut text = format!("{pool:?}");
