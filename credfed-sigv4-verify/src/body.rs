@@ -49,12 +49,21 @@ pub struct BodyCheck {
     verdict: Option<Result<(), Reason>>,
 }
 
-/// What is to be checked of a body.
-pub(crate) enum Payload {
+/// What a verified head leaves open of the body.
+#[derive(Debug)]
+pub(crate) enum Open {
     /// Nothing: it is not covered.
-    Unsigned(VecDeque<Bytes>),
+    Unsigned,
     /// Nothing: its hash was compared already.
-    Compared(VecDeque<Bytes>),
+    Compared,
+    Sha256([u8; 32]),
+    Chunked(Box<Decoder>),
+}
+
+/// A body under way.
+enum Payload {
+    /// Nothing is checked.
+    Closed(VecDeque<Bytes>),
     Sha256 {
         hasher: Sha256,
         signed: [u8; 32],
@@ -63,21 +72,21 @@ pub(crate) enum Payload {
     Chunked(Box<Decoder>),
 }
 
-impl Payload {
-    pub(crate) fn sha256(signed: [u8; 32]) -> Self {
-        Self::Sha256 { hasher: Sha256::new(), signed, kept: VecDeque::new() }
-    }
-}
-
 impl BodyCheck {
-    pub(crate) fn new(payload: Payload) -> Self {
+    pub(crate) fn new(open: Open) -> Self {
+        let kept = VecDeque::new();
+        let payload = match open {
+            Open::Unsigned | Open::Compared => Payload::Closed(kept),
+            Open::Sha256(signed) => Payload::Sha256 { hasher: Sha256::new(), signed, kept },
+            Open::Chunked(decoder) => Payload::Chunked(decoder),
+        };
         Self { payload, verdict: None }
     }
 
     /// Whether anything has to be checked. Where not, the bytes need not pass through here.
     pub fn is_open(&self) -> bool {
         match &self.payload {
-            Payload::Unsigned(_) | Payload::Compared(_) => false,
+            Payload::Closed(_) => false,
             Payload::Sha256 { .. } | Payload::Chunked(_) => self.verdict.is_none(),
         }
     }
@@ -97,7 +106,7 @@ impl BodyCheck {
             return Ok(());
         }
         match &mut self.payload {
-            Payload::Unsigned(kept) | Payload::Compared(kept) => kept.push_back(bytes),
+            Payload::Closed(kept) => kept.push_back(bytes),
             Payload::Sha256 { hasher, kept, .. } => {
                 hasher.update(&bytes);
                 kept.push_back(bytes);
@@ -115,7 +124,7 @@ impl BodyCheck {
     pub fn pop(&mut self) -> Option<Bytes> {
         let finished = self.verdict == Some(Ok(()));
         match &mut self.payload {
-            Payload::Unsigned(kept) | Payload::Compared(kept) => kept.pop_front(),
+            Payload::Closed(kept) => kept.pop_front(),
             Payload::Sha256 { kept, .. } if finished || kept.len() > 1 => kept.pop_front(),
             Payload::Sha256 { .. } => None,
             Payload::Chunked(decoder) => decoder.pop(finished),
@@ -132,7 +141,7 @@ impl BodyCheck {
             return verdict.clone();
         }
         let verdict = match &mut self.payload {
-            Payload::Unsigned(_) | Payload::Compared(_) => Ok(()),
+            Payload::Closed(_) => Ok(()),
             Payload::Sha256 { hasher, signed, .. } => {
                 let actual: [u8; 32] = hasher.finalize_reset().into();
                 if bool::from(actual.ct_eq(signed)) { Ok(()) } else { Err(Reason::BodyMismatch) }
@@ -151,9 +160,7 @@ impl BodyCheck {
     /// How many bytes have been pushed and wait to come out: decoded, and those of chunks under way too.
     pub fn held(&self) -> usize {
         match &self.payload {
-            Payload::Unsigned(kept) | Payload::Compared(kept) | Payload::Sha256 { kept, .. } => {
-                kept.iter().map(Bytes::len).sum()
-            }
+            Payload::Closed(kept) | Payload::Sha256 { kept, .. } => kept.iter().map(Bytes::len).sum(),
             Payload::Chunked(decoder) => decoder.held(),
         }
     }
@@ -162,14 +169,14 @@ impl BodyCheck {
     /// chunked one alone, from its x-amz-decoded-content-length.
     pub fn decoded_rest(&self) -> Option<u64> {
         match &self.payload {
-            Payload::Unsigned(_) | Payload::Compared(_) | Payload::Sha256 { .. } => None,
+            Payload::Closed(_) | Payload::Sha256 { .. } => None,
             Payload::Chunked(decoder) => Some(decoder.not_given()),
         }
     }
 
     fn refuse(&mut self, reason: Reason) -> Result<(), Reason> {
         match &mut self.payload {
-            Payload::Unsigned(kept) | Payload::Compared(kept) | Payload::Sha256 { kept, .. } => kept.clear(),
+            Payload::Closed(kept) | Payload::Sha256 { kept, .. } => kept.clear(),
             Payload::Chunked(decoder) => decoder.clear(),
         }
         self.verdict = Some(Err(reason.clone()));
@@ -181,16 +188,5 @@ impl BodyCheck {
 impl fmt::Debug for BodyCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BodyCheck").field("is_open", &self.is_open()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Payload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unsigned(_) => "Unsigned",
-            Self::Compared(_) => "Compared",
-            Self::Sha256 { .. } => "Sha256",
-            Self::Chunked(_) => "Chunked",
-        })
     }
 }

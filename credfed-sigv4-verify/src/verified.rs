@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::body::{BodyCheck, Payload};
+use crate::body::{BodyCheck, Open};
 use crate::key::KeyKind;
 use crate::payload::PayloadCheck;
 use crate::request::Carrier;
@@ -28,12 +28,12 @@ pub struct VerifiedHead {
     signed_at: SystemTime,
     key_kind: KeyKind,
     /// What is open of the body.
-    payload: Payload,
+    open: Open,
 }
 
 impl VerifiedHead {
-    pub(crate) fn new(carrier: Carrier, signed_at: SystemTime, key_kind: KeyKind, payload: Payload) -> Self {
-        Self { carrier, signed_at, key_kind, payload }
+    pub(crate) fn new(carrier: Carrier, signed_at: SystemTime, key_kind: KeyKind, open: Open) -> Self {
+        Self { carrier, signed_at, key_kind, open }
     }
 
     /// Where the signature stood.
@@ -53,17 +53,17 @@ impl VerifiedHead {
 
     /// What remains to be checked of the body.
     pub fn payload_check(&self) -> PayloadCheck {
-        match &self.payload {
-            Payload::Unsigned(_) => PayloadCheck::Unsigned,
-            Payload::Compared(_) => PayloadCheck::Compared,
-            Payload::Sha256 { .. } => PayloadCheck::Sha256,
-            Payload::Chunked(decoder) if decoder.is_signed() => PayloadCheck::SignedChunks,
-            Payload::Chunked(_) => PayloadCheck::UnsignedChunks,
+        match &self.open {
+            Open::Unsigned => PayloadCheck::Unsigned,
+            Open::Compared => PayloadCheck::Compared,
+            Open::Sha256(_) => PayloadCheck::Sha256,
+            Open::Chunked(decoder) if decoder.is_signed() => PayloadCheck::SignedChunks,
+            Open::Chunked(_) => PayloadCheck::UnsignedChunks,
         }
     }
 
     /// The check that the body has to pass.
     pub fn into_body_check(self) -> BodyCheck {
-        BodyCheck::new(self.payload)
+        BodyCheck::new(self.open)
     }
 }

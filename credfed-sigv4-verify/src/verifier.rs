@@ -2,7 +2,6 @@
 
 mod builder;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
@@ -11,7 +10,7 @@ use http::request::Parts;
 use sha2::{Digest, Sha256};
 
 use crate::authorization::ALGORITHM;
-use crate::body::Payload;
+use crate::body::Open;
 use crate::cache::KeyCache;
 use crate::canonical;
 use crate::chunked::{Chain, Decoder};
@@ -163,32 +162,40 @@ impl Verifier {
             }
         };
         let string_to_sign = StringToSign::of(request, line);
-        let (kind, chain) = self
+        let key = self
             .check_signature(request, key, &string_to_sign, now)
             .map_err(|reason| self.disclosed(reason))?;
-        let payload = match (request.payload_mode(), body_sha256) {
-            (PayloadMode::Sha256(signed), None) => Payload::sha256(signed),
+        let open = match (request.payload_mode(), body_sha256) {
+            (PayloadMode::Sha256(signed), None) => Open::Sha256(signed),
             (PayloadMode::Sha256(signed), Some(actual)) if signed != actual => {
                 return Err(Reason::BodyMismatch);
             }
-            (PayloadMode::Sha256(_) | PayloadMode::BodyHash, _) => Payload::Compared(VecDeque::new()),
-            (PayloadMode::Unsigned, _) => Payload::Unsigned(VecDeque::new()),
+            (PayloadMode::Sha256(_) | PayloadMode::BodyHash, _) => Open::Compared,
+            (PayloadMode::Unsigned, _) => Open::Unsigned,
             (PayloadMode::Chunked(chunked), _) => {
-                Payload::Chunked(Box::new(Decoder::new(&chunked, chain, &self.rules.limits)))
+                let chain = chunked.is_signed().then(|| self.chain(request, key));
+                Open::Chunked(Box::new(Decoder::new(&chunked, chain, &self.rules.limits)))
             }
         };
-        Ok(VerifiedHead::new(request.carrier(), request.date.to_system_time(), kind, payload))
+        Ok(VerifiedHead::new(request.carrier(), request.date.to_system_time(), key.kind(), open))
     }
 
-    /// Compares, and judges the key only for a request whose signature matches. Where chunks are signed
-    /// too, their chain begins with the key that was compared.
-    fn check_signature(
+    /// The chain of signatures that begins with the request's own, which was compared. The key comes out of the cache
+    /// once more, so that no request pays for a chain before it has verified.
+    fn chain(&self, request: &SignedRequest<'_>, key: &ResolvedKey) -> Chain {
+        let signing = self.cache.get(request.credential_bytes(), key);
+        let signing = signing.unwrap_or_else(|| key.derive(request.scope()));
+        Chain::new(&signing, request.date.as_bytes(), request.scope_text(), &request.signature)
+    }
+
+    /// Compares, and judges the key only for a request whose signature matches.
+    fn check_signature<'k>(
         &self,
         request: &SignedRequest<'_>,
-        key: Option<&ResolvedKey>,
+        key: Option<&'k ResolvedKey>,
         string_to_sign: &StringToSign,
         now: SystemTime,
-    ) -> Result<(KeyKind, Option<Chain>), Reason> {
+    ) -> Result<&'k ResolvedKey, Reason> {
         let credential = request.credential_bytes();
         let Some(key) = key.filter(|key| key.is_usable()) else {
             let _ = std::hint::black_box(self.cache.get(credential, nobody()));
@@ -201,10 +208,6 @@ impl Verifier {
                 let derived = key.derive(request.scope());
                 (derived.clone(), Some(derived))
             }
-        };
-        let for_chunks = match request.payload_mode() {
-            PayloadMode::Chunked(chunked) if chunked.is_signed() => Some(signing.clone()),
-            _ => None,
         };
         if !bool::from(signing.sign(string_to_sign.as_bytes()).matches(&request.signature)) {
             if derived.is_none() && self.uniform_errors {
@@ -219,10 +222,7 @@ impl Verifier {
         if key.is_over(now) {
             return Err(Reason::ExpiredToken);
         }
-        let chain = for_chunks.map(|signing| {
-            Chain::new(&signing, request.date.as_bytes(), request.scope_text(), &request.signature)
-        });
-        Ok((key.kind(), chain))
+        Ok(key)
     }
 
     /// The work of a cold key, for nothing.

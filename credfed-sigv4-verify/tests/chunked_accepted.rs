@@ -5,14 +5,18 @@ mod support;
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SigningSettings};
+use aws_sigv4::sign::v4;
+use aws_smithy_runtime_api::http::Headers;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use credfed_sigv4_verify::{
-    Checksum, KeyKind, Limits, PayloadCheck, PayloadMode, Reason, ResolvedKey, Verifier,
+    Carrier, Checksum, KeyKind, Limits, PayloadCheck, PayloadMode, Reason, ResolvedKey, Verifier,
 };
 use support::chunked::{Form, Mode, Upload, chunk_signature, cut, drive};
-use support::{s3, static_key, verify};
+use support::{Signer, s3, session_key, static_key, verify};
 
 /// "Example: PUT Object" of the two pages of the Amazon S3 API reference on chunked uploads: 65 KiB of `a` in chunks
 /// of 64 KiB and 1 KiB, on 24 May 2013.
@@ -102,6 +106,56 @@ fn the_trailer_of_awss_documentation_verifies() {
 }
 
 const DATA: &[u8] = b"what the caller uploads, in chunks";
+
+/// Head, chunks and trailer signed by aws-sigv4, with a session's credentials.
+#[test]
+fn what_a_stranger_signs_in_chunks_is_accepted() {
+    let token = support::TOKEN.to_owned();
+    let identity = Credentials::new(support::ACCESS_KEY, support::SECRET, Some(token), None, "test").into();
+    let params = v4::SigningParams::builder()
+        .identity(&identity)
+        .region("us-east-1")
+        .name("s3")
+        .time(support::now())
+        .settings(SigningSettings::default())
+        .build()
+        .unwrap();
+    let sha256 = STANDARD.encode(<sha2::Sha256 as sha2::Digest>::digest(DATA));
+    for has_trailer in [false, true] {
+        let mut request = http::Request::put("https://bucket.s3.us-east-1.amazonaws.com/a%20key")
+            .header("content-encoding", "aws-chunked")
+            .header("x-amz-decoded-content-length", DATA.len().to_string());
+        if has_trailer {
+            request = request.header("x-amz-trailer", "x-amz-checksum-sha256");
+        }
+        let body = match has_trailer {
+            true => SignableBody::StreamingSignedPayloadTrailer,
+            false => SignableBody::Precomputed("STREAMING-AWS4-HMAC-SHA256-PAYLOAD".into()),
+        };
+        let signer = Signer::s3(Carrier::Header).token(support::TOKEN);
+        let parts = signer.sign_body(request.body(()).unwrap(), body);
+        let authorization = parts.headers["authorization"].to_str().unwrap();
+        let mut signature = authorization.rsplit_once('=').unwrap().1.to_owned();
+        let mut body = Vec::new();
+        for chunk in DATA.chunks(10).chain([&[][..]]) {
+            let bytes = Bytes::copy_from_slice(chunk);
+            signature = v4::sign_chunk(&bytes, &signature, &params).unwrap().into_parts().1;
+            body.extend_from_slice(format!("{:x};chunk-signature={signature}\r\n", chunk.len()).as_bytes());
+            body.extend_from_slice(chunk);
+            body.extend_from_slice(if chunk.is_empty() { b"" } else { b"\r\n" });
+        }
+        if has_trailer {
+            let mut trailer = Headers::new();
+            trailer.insert("x-amz-checksum-sha256", sha256.clone());
+            signature = v4::sign_trailer(&trailer, &signature, &params).unwrap().into_parts().1;
+            let lines = format!("x-amz-checksum-sha256:{sha256}\r\nx-amz-trailer-signature:{signature}\r\n");
+            body.extend_from_slice(lines.as_bytes());
+        }
+        body.extend_from_slice(b"\r\n");
+        let check = verify(&s3(), &parts, &session_key()).unwrap().into_body_check();
+        assert_eq!(drive(check, [body.into()]), (DATA.to_vec(), Ok(())), "{has_trailer}");
+    }
+}
 
 #[test]
 fn every_mode_gives_the_data_whatever_the_chunks_and_the_form_of_the_trailer() {
@@ -312,5 +366,15 @@ fn where_payloads_have_to_be_signed_chunks_have_to_be() {
         let verified = verify(&strict, &Upload::new(mode, DATA, 9).request.parts(), &static_key()).map(drop);
         let expected = if mode.is_signed() { Ok(()) } else { Err(Reason::UnsignedPayloadRefused) };
         assert_eq!(verified, expected, "{mode:?}");
+    }
+}
+
+#[test]
+fn the_chain_needs_no_cache_of_keys() {
+    let verifier = Verifier::builder().region("us-east-1").cached_keys(0).build().unwrap();
+    for mode in Mode::ALL {
+        let upload = Upload::new(mode, DATA, 9);
+        let check = verify(&verifier, &upload.request.parts(), &static_key()).unwrap().into_body_check();
+        assert_eq!(drive(check, [upload.body().into()]), (DATA.to_vec(), Ok(())), "{mode:?}");
     }
 }
