@@ -17,6 +17,7 @@
 pub struct Knobs {
     pub(crate) accept_non_normal_paths: bool,
     pub(crate) token_outside_signature: bool,
+    pub(crate) behind_cloudfront: bool,
 }
 
 impl Knobs {
@@ -44,6 +45,17 @@ impl Knobs {
     /// the resolver checks that token and access key belong together.
     pub fn token_outside_signature(mut self) -> Self {
         self.token_outside_signature = true;
+        self
+    }
+
+    /// Loosens rule 6 behind CloudFront, which adds `x-amz-cf-id` to requests that were signed without it: that one
+    /// header may be there unsigned.
+    ///
+    /// Anybody can send it. Whoever turns this on **must** take away
+    /// [`SignedRequest::exempted_headers`](crate::SignedRequest::exempted_headers) before the inner service, as
+    /// `credfed-tower` does.
+    pub fn behind_cloudfront(mut self) -> Self {
+        self.behind_cloudfront = true;
         self
     }
 }

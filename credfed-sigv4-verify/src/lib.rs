@@ -30,7 +30,8 @@
 //! 8. **One canonicalisation** per [`Profile`], never several: S3 decodes and encodes the path segment
 //!    by segment; others encode the wire once more. Where signers normalise, a path that is not normal
 //!    is refused. Broken escapes, encoded NULs and other forms of the target are refused. A raw `+` in a
-//!    query is a blank, as AWS's signers read it.
+//!    query is a blank, as AWS's signers read it. `X-Forwarded-Host` counts from
+//!    [`trusted_proxies`](VerifierBuilder::trusted_proxies) alone.
 //! 9. **What was verified is what is on the wire**: path and query are not rewritten here; what carried
 //!    the credentials is told by [`query`](mod@query).
 //! 10. **Payload modes** are a closed set: SHA-256 in hex or base64, `UNSIGNED-PAYLOAD` by policy, none
@@ -58,8 +59,8 @@
 //!
 //! The HTTP server decides where a request ends: run one that refuses conflicting lengths, and give the
 //! inner service the bytes that it read. The clock is right to within the skew. Whoever resolves keys
-//! checks that session token and access key belong together. Forwarded hosts are not believed: Host (or
-//! `:authority`) is covered as it was received.
+//! checks that session token and access key belong together. What the server alone knows of a connection it says with
+//! a [`Connection`] in the request's extensions: the peer that may forward for another host, and TLS.
 //!
 //! # Example
 //!
@@ -129,6 +130,7 @@ mod body;
 mod cache;
 mod canonical;
 mod chunked;
+mod connection;
 pub mod danger;
 mod date;
 mod error;
@@ -148,6 +150,7 @@ mod verifier;
 
 pub use body::BodyCheck;
 pub use chunked::{Checksum, Chunked};
+pub use connection::Connection;
 pub use error::{Malformed, Reason};
 pub use key::{KeyKind, ResolvedKey};
 pub use limits::{Limit, Limits};

@@ -67,12 +67,15 @@ pub enum Protocol {
     Json,
 }
 
-/// Whether requests may leave their body out of the signature (`UNSIGNED-PAYLOAD`).
+/// Whether requests may leave their body out of the signature: `UNSIGNED-PAYLOAD`, and
+/// `STREAMING-UNSIGNED-PAYLOAD-TRAILER`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnsignedPayload {
     /// Accepted: the default of [`Profile::S3`], whose clients send it over TLS.
     Allow,
+    /// Accepted where the server says that the request came over TLS, see [`Connection`](crate::Connection).
+    OverTls,
     /// Refused: the default of every other profile.
     Refuse,
 }

@@ -10,6 +10,7 @@ use http::request::Parts;
 use crate::authorization::{self, Authorization, Text};
 use crate::canonical::{path, query};
 use crate::chunked::Chunked;
+use crate::connection::{Connection, Forwarded};
 use crate::danger::Knobs;
 use crate::date::Date;
 use crate::error::{Malformed, Reason};
@@ -19,7 +20,7 @@ use crate::profile::{Profile, UnsignedPayload};
 use crate::scope::{Credential, Scope};
 use crate::scratch::Work;
 use crate::signature::Signature;
-use crate::signed_headers::SignedHeaders;
+use crate::signed_headers::{SignedHeaders, Slot};
 
 use fields::Fields;
 
@@ -50,6 +51,8 @@ impl Carrier {
 pub struct SignedRequest<'a> {
     pub(crate) parts: &'a Parts,
     pub(crate) rules: Rules,
+    pub(crate) forwarded: Option<Forwarded<'a>>,
+    host: &'a [u8],
     pub(crate) work: Work,
     pub(crate) query_verbatim: bool,
     pub(crate) signed: SignedHeaders<'a>,
@@ -93,13 +96,15 @@ impl<'a> SignedRequest<'a> {
             unsigned_payload: UnsignedPayload::Allow,
             knobs: Knobs::new(),
         };
-        Self::parse_by(parts, rules, |_, _| Ok(()))
+        Self::parse_by(parts, rules, None, |_, _| Ok(()))
     }
 
-    /// Reads a request by `rules`; `serves` judges carrier, region and service.
+    /// Reads a request by `rules`; `forwarded` is the host that a trusted proxy tells, `serves` judges carrier, region
+    /// and service.
     pub(crate) fn parse_by(
         parts: &'a Parts,
         rules: Rules,
+        forwarded: Option<Forwarded<'a>>,
         serves: impl FnOnce(Carrier, [&[u8]; 2]) -> Result<(), Reason>,
     ) -> Result<Self, Reason> {
         let limits = &rules.limits;
@@ -138,7 +143,8 @@ impl<'a> SignedRequest<'a> {
 
         let Authorization { credential_text, credential, signed_headers, signature } = authorization;
         let mut signed = SignedHeaders::parse(signed_headers.bytes(&work), carrier, limits)?;
-        let fields = Fields::collect(parts, &mut signed, signed_headers.bytes(&work), carrier, &rules)?;
+        let list = signed_headers.bytes(&work);
+        let fields = Fields::collect(parts, &mut signed, list, carrier, &rules, forwarded)?;
         fields::check_hoisted(parts, &work, query, carrier)?;
 
         let date = match date_and_expires {
@@ -177,6 +183,8 @@ impl<'a> SignedRequest<'a> {
         Ok(Self {
             parts,
             rules,
+            forwarded,
+            host: fields.host,
             work,
             query_verbatim,
             signed,
@@ -226,6 +234,18 @@ impl<'a> SignedRequest<'a> {
         self.payload == PayloadMode::BodyHash
     }
 
+    /// The host that the signature covers, with its port if the client wrote one: Host, `:authority`, or what a trusted
+    /// proxy tells of. Bytes that are not UTF-8 are read as Latin-1.
+    pub fn host(&self) -> Cow<'a, str> {
+        fields::header_text(self.host)
+    }
+
+    /// That host where a trusted proxy told of it, so that it is not the one in Host. The inner service must be given
+    /// this one.
+    pub fn forwarded_host(&self) -> Option<Cow<'a, str>> {
+        self.forwarded.map(|_| self.host())
+    }
+
     /// The path that the signature covers: the one on the wire, or its normal form under
     /// [`Knobs::accept_non_normal_paths`](crate::danger::Knobs::accept_non_normal_paths). The inner
     /// service must be given this one.
@@ -251,6 +271,15 @@ impl<'a> SignedRequest<'a> {
             }
             None => None,
         }
+    }
+
+    /// Headers that are there and that the signature does not cover, by a rule that was loosened (`danger`). The inner
+    /// service must not see them.
+    pub fn exempted_headers(&self) -> impl Iterator<Item = &'static str> {
+        ["x-amz-cf-id", "x-amz-security-token"].into_iter().filter(|name| {
+            let is_signed = |slot: &Slot<'_>| slot.name(self.signed_list()) == name.as_bytes();
+            self.parts.headers.contains_key(*name) && !self.signed.slots().iter().any(is_signed)
+        })
     }
 
     /// The credential as one text, `access key/date/region/service/aws4_request`.
@@ -341,7 +370,11 @@ fn payload_mode(
     if fields.trailer.is_some() && !matches!(line, Some(PayloadLine::Chunked { .. })) {
         return Err(Reason::MalformedTrailer);
     }
-    let refuses_unsigned = rules.unsigned_payload == UnsignedPayload::Refuse;
+    let refuses_unsigned = match rules.unsigned_payload {
+        UnsignedPayload::Allow => false,
+        UnsignedPayload::OverTls => !Connection::is_tls(parts),
+        UnsignedPayload::Refuse => true,
+    };
     Ok(match line {
         Some(PayloadLine::Sha256(hash)) => PayloadMode::Sha256(hash),
         Some(PayloadLine::Unsigned) if refuses_unsigned => return Err(Reason::UnsignedPayloadRefused),

@@ -14,6 +14,7 @@ use crate::body::Open;
 use crate::cache::KeyCache;
 use crate::canonical;
 use crate::chunked::{Chain, Decoder};
+use crate::connection::TrustedProxies;
 use crate::error::Reason;
 use crate::key::{KeyKind, ResolvedKey, SigningKey};
 use crate::limits::Limits;
@@ -29,6 +30,7 @@ pub use builder::{BuildError, VerifierBuilder};
 /// and no clock.
 pub struct Verifier {
     rules: Rules,
+    trusted_proxies: TrustedProxies,
     protocol: Protocol,
     regions: Served,
     services: Served,
@@ -71,7 +73,10 @@ impl Verifier {
     /// # Errors
     /// The [`Reason`] for which no key could make this request acceptable.
     pub fn parse<'a>(&self, parts: &'a Parts) -> Result<SignedRequest<'a>, Reason> {
-        SignedRequest::parse_by(parts, self.rules, |carrier, names| self.check_scope(carrier, names))
+        let forwarded = self.trusted_proxies.forwarded_host(parts);
+        SignedRequest::parse_by(parts, self.rules, forwarded, |carrier, names| {
+            self.check_scope(carrier, names)
+        })
     }
 
     /// Verifies the head of a request. `key` is what the resolver found for the access key (and
@@ -131,7 +136,8 @@ impl Verifier {
         now: SystemTime,
         body_sha256: Option<[u8; 32]>,
     ) -> Result<VerifiedHead, Reason> {
-        if request.rules == self.rules {
+        let forwarded = self.trusted_proxies.forwarded_host(request.parts);
+        if request.rules == self.rules && request.forwarded == forwarded {
             self.verify_head(request, key, now, body_sha256)
         } else {
             self.verify_head(&self.parse(request.parts)?, key, now, body_sha256)
@@ -272,6 +278,7 @@ impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier")
             .field("rules", &self.rules)
+            .field("trusted_proxies", &self.trusted_proxies)
             .field("protocol", &self.protocol)
             .field("regions", &self.regions)
             .field("services", &self.services)

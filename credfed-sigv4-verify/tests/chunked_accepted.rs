@@ -13,7 +13,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use credfed_sigv4_verify::{
-    Carrier, Checksum, KeyKind, Limits, PayloadCheck, PayloadMode, Reason, ResolvedKey, Verifier,
+    Carrier, Checksum, Connection, KeyKind, Limits, PayloadCheck, PayloadMode, Reason, ResolvedKey,
+    UnsignedPayload, Verifier,
 };
 use support::chunked::{Form, Mode, Upload, chunk_signature, cut, drive};
 use support::{Signer, s3, session_key, static_key, verify};
@@ -357,15 +358,23 @@ fn streaming_is_for_s3_with_credentials_in_the_header_alone() {
 
 #[test]
 fn where_payloads_have_to_be_signed_chunks_have_to_be() {
-    let strict = Verifier::builder()
-        .region("us-east-1")
-        .unsigned_payload(credfed_sigv4_verify::UnsignedPayload::Refuse)
-        .build()
-        .unwrap();
+    let verifier = |policy| Verifier::builder().region("us-east-1").unsigned_payload(policy).build().unwrap();
     for mode in Mode::ALL {
-        let verified = verify(&strict, &Upload::new(mode, DATA, 9).request.parts(), &static_key()).map(drop);
-        let expected = if mode.is_signed() { Ok(()) } else { Err(Reason::UnsignedPayloadRefused) };
-        assert_eq!(verified, expected, "{mode:?}");
+        let plain = Upload::new(mode, DATA, 9).request.parts();
+        let mut over_tls = plain.clone();
+        over_tls.extensions.insert(Connection::new([127, 0, 0, 1].into()).over_tls());
+        for (policy, parts, accepted) in [
+            (UnsignedPayload::Allow, &plain, true),
+            (UnsignedPayload::OverTls, &plain, false),
+            (UnsignedPayload::OverTls, &over_tls, true),
+            (UnsignedPayload::Refuse, &plain, false),
+            (UnsignedPayload::Refuse, &over_tls, false),
+        ] {
+            let verified = verify(&verifier(policy), parts, &static_key()).map(drop);
+            let accepted = accepted || mode.is_signed();
+            let expected = if accepted { Ok(()) } else { Err(Reason::UnsignedPayloadRefused) };
+            assert_eq!(verified, expected, "{mode:?} {policy:?}");
+        }
     }
 }
 

@@ -76,6 +76,12 @@ impl<'a, C> AccessRequest<'a, C> {
         &self.parts.method
     }
 
+    /// The host that was verified, with its port if the client wrote one: Host, `:authority`, or what a trusted proxy
+    /// told of. The inner service will see it in Host.
+    pub fn host(&self) -> Cow<'_, str> {
+        self.signed.host()
+    }
+
     /// The path that the inner service will see, percent-encoded, with its leading slash: the one on the wire, or its
     /// normal form where the verifier was told to accept others.
     pub fn path(&self) -> &str {

@@ -65,7 +65,7 @@ fn an_extractor_of_the_body_meets_the_mismatch_and_the_client_its_code() {
 }
 
 #[test]
-fn a_handler_outside_of_the_layer_fails_closed() {
+fn n03_a_handler_outside_of_the_layer_fails_closed() {
     run(async {
         let open = Router::new().route("/", get(async |caller: Caller<&'static str>| *caller.claims()));
         let response = open.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.expect("an answer");

@@ -63,7 +63,7 @@ fn plain_framing_works_on_the_raw_socket() {
 }
 
 #[test]
-fn ambiguous_framing_hides_nothing_from_the_verifier() {
+fn n29_ambiguous_framing_hides_nothing_from_the_verifier() {
     let hidden = "GET /hidden HTTP/1.1\r\nhost: h\r\n\r\n";
     let chunked = format!("6\r\nsigned\r\n0\r\n\r\n{hidden}");
     let plain = format!("signed{hidden}");

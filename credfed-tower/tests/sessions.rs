@@ -289,7 +289,7 @@ fn a_token_of_another_service_is_refused() {
 }
 
 #[test]
-fn a_static_key_in_the_space_of_sessions_is_no_static_key() {
+fn n30_a_static_key_in_the_space_of_sessions_is_no_static_key() {
     // N30.
     let keys = |id: &str| StaticKeys::new().with_key(id, Secret::new(secret()), ());
     for id in ["ASIAABCDEFGHIJKLMNOP", "ASIA2345672345672345", "ASIA0000000000000000"] {

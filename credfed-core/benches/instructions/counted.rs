@@ -9,8 +9,8 @@ use std::process::{Command, ExitCode};
 /// A round of work, and how many instructions it may take.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
-    /// On x86-64. A tenth above what was counted, for the next compiler.
-    pub(crate) most: u64,
+    /// On x86-64. A tenth above what was counted, for the next compiler; `None` for what is there to compare with.
+    pub(crate) most: Option<u64>,
     pub(crate) work: Box<dyn FnMut()>,
 }
 
@@ -49,13 +49,9 @@ fn judge(rows: &[Row]) -> ExitCode {
                 return ExitCode::FAILURE;
             }
         };
-        let is_within = counted <= row.most || !cfg!(target_arch = "x86_64");
-        println!(
-            "{:28} {counted:>12} {:>8}{}",
-            row.name,
-            row.most,
-            if is_within { "" } else { "  TOO MANY" }
-        );
+        let is_within = row.most.is_none_or(|most| counted <= most) || !cfg!(target_arch = "x86_64");
+        let limit = row.most.map_or_else(String::new, |most| most.to_string());
+        println!("{:28} {counted:>12} {limit:>8}{}", row.name, if is_within { "" } else { "  TOO MANY" });
         within &= is_within;
     }
     if within { ExitCode::SUCCESS } else { ExitCode::FAILURE }

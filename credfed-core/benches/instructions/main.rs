@@ -61,7 +61,7 @@ fn hits() -> Vec<Row> {
 }
 
 fn row(name: &'static str, most: u64, work: impl FnMut() + 'static) -> Row {
-    Row { name, most, work: Box::new(work) }
+    Row { name, most: Some(most), work: Box::new(work) }
 }
 
 #[derive(Debug)]

@@ -327,7 +327,7 @@ fn the_parts_of_two_tokens_never_make_a_third() {
 }
 
 #[test]
-fn the_secret_moves_with_the_ring_alone_and_is_in_no_token() {
+fn n10_the_secret_moves_with_the_ring_alone_and_is_in_no_token() {
     // B1, N10: all that shows is the same, also to who has the key that signs.
     let mut secrets = HashSet::new();
     for sessions in each() {

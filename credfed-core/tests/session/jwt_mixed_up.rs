@@ -32,7 +32,7 @@ fn with(value: &Value, name: &str, other: Value) -> Value {
 }
 
 #[test]
-fn a_public_key_is_never_the_secret_of_an_hmac() {
+fn n12_a_public_key_is_never_the_secret_of_an_hmac() {
     let pair = pair();
     let sessions = signed_by(signer_of(&pair));
     let held = hold(&sessions, &claims("ci"));
@@ -57,7 +57,7 @@ fn a_public_key_is_never_the_secret_of_an_hmac() {
 }
 
 #[test]
-fn a_symmetric_verifier_takes_no_signature_and_an_asymmetric_one_no_mac() {
+fn n12_a_symmetric_verifier_takes_no_signature_and_an_asymmetric_one_no_mac() {
     let pair = pair();
     let hs = hs256();
     // One ring for both, so that everything else would fit.
@@ -77,7 +77,7 @@ fn a_symmetric_verifier_takes_no_signature_and_an_asymmetric_one_no_mac() {
 }
 
 #[test]
-fn no_other_algorithm_and_none_of_the_spellings_of_none_is_taken() {
+fn n12_no_other_algorithm_and_none_of_the_spellings_of_none_is_taken() {
     let pair = pair();
     let (es, hs) = (signed_by(signer_of(&pair)), hs256());
     let names = [
@@ -133,7 +133,7 @@ fn a_key_in_the_header_means_nothing() {
 }
 
 #[test]
-fn an_assertion_is_no_session_token_although_the_same_key_signed_it() {
+fn n11_an_assertion_is_no_session_token_although_the_same_key_signed_it() {
     let pair = pair();
     let sessions = signed_by(signer_of(&pair));
     let held = hold(&sessions, &claims("ci"));
@@ -165,7 +165,7 @@ fn an_assertion_is_no_session_token_although_the_same_key_signed_it() {
 }
 
 #[test]
-fn a_session_token_is_no_web_identity_although_the_issuer_has_its_key() {
+fn n11_a_session_token_is_no_web_identity_although_the_issuer_has_its_key() {
     let pair = pair();
     let (es, hs) = (signed_by(signer_of(&pair)), hs256());
     let (by_es, by_hs) = (hold(&es, &claims("ci")), hold(&hs, &claims("ci")));
@@ -187,7 +187,7 @@ fn a_session_token_is_no_web_identity_although_the_issuer_has_its_key() {
 }
 
 #[test]
-fn sealed_tokens_and_jwts_do_not_stand_in_for_each_other() {
+fn n11_sealed_tokens_and_jwts_do_not_stand_in_for_each_other() {
     let hs = hs256();
     let sealed = SealedSessions::new(ISSUER, hs.ring().clone());
     let (jwt, cf1) = (hold(&hs, &claims("ci")), mint(&sealed, "ci"));

@@ -221,7 +221,7 @@ fn a_token_of_another_ring_or_issuer_is_refused() {
 }
 
 #[test]
-fn the_secret_is_another_one_under_another_key_although_all_that_shows_is_the_same() {
+fn n10_the_secret_is_another_one_under_another_key_although_all_that_shows_is_the_same() {
     // B1, N10: who knows nonce, access key id and token knows nothing of the secret. It moves with the key alone.
     let sessions = sessions();
     let (a, b) = (mint(&sessions, "ci"), mint(&sessions, "ci"));
@@ -240,7 +240,7 @@ fn the_secret_is_another_one_under_another_key_although_all_that_shows_is_the_sa
 }
 
 #[test]
-fn other_kinds_of_tokens_are_no_sealed_ones() {
+fn n11_other_kinds_of_tokens_are_no_sealed_ones() {
     let sessions = sessions();
     let held = mint(&sessions, "ci");
     let sealed = held.token.rsplit_once('.').unwrap().1.to_owned();

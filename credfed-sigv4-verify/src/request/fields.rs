@@ -11,6 +11,7 @@ use crate::authorization::Text;
 use crate::canonical::headers::trim;
 use crate::canonical::percent::{self, Plus};
 use crate::canonical::query::Pair;
+use crate::connection::Forwarded;
 use crate::date::Date;
 use crate::error::{Malformed, Reason};
 use crate::limits::Limit;
@@ -31,6 +32,8 @@ pub(super) struct Fields<'a> {
     pub(super) token: Option<&'a [u8]>,
     pub(super) visible_token: bool,
     pub(super) signed_bytes: usize,
+    /// The host that is covered.
+    pub(super) host: &'a [u8],
 }
 
 /// The Date header, which may come often as long as nobody uses it.
@@ -49,6 +52,7 @@ impl<'a> Fields<'a> {
         list: &[u8],
         carrier: Carrier,
         rules: &Rules,
+        forwarded: Option<Forwarded<'a>>,
     ) -> Result<Self, Reason> {
         let mut fields = Self::default();
         let mut host = None;
@@ -81,7 +85,7 @@ impl<'a> Fields<'a> {
                 connection = true;
             }
         }
-        fields.authority(parts, host, signed, list, &mut unsigned)?;
+        fields.authority(parts, (host, forwarded), signed, list, &mut unsigned)?;
         if fields.signed_bytes > rules.limits.signed_header_bytes {
             return Err(Reason::LimitExceeded(Limit::SignedHeaderBytes));
         }
@@ -140,6 +144,7 @@ impl<'a> Fields<'a> {
             "x-amz-decoded-content-length" => set_once(&mut self.decoded_length, value)?,
             "x-amz-trailer" => set_once(&mut self.trailer, value)?,
             "x-amz-s3session-token" => return Err(Reason::S3SessionToken),
+            "x-amz-cf-id" => exempt = rules.knobs.behind_cloudfront,
             _ => {}
         }
         if !is_signed && !exempt {
@@ -152,7 +157,7 @@ impl<'a> Fields<'a> {
     fn authority(
         &mut self,
         parts: &'a Parts,
-        host: Option<&'a [u8]>,
+        (host, forwarded): (Option<&'a [u8]>, Option<Forwarded<'a>>),
         signed: &mut SignedHeaders<'a>,
         list: &[u8],
         unsigned: &mut Unsigned,
@@ -169,17 +174,21 @@ impl<'a> Fields<'a> {
             (None, Some(authority)) => authority.as_str().as_bytes(),
             (None, None) => return Err(MALFORMED),
         };
+        let forwarded = forwarded.map(|forwarded| forwarded.0.ok_or(MALFORMED)).transpose()?;
+        let host = forwarded.unwrap_or(host);
+        self.host = host;
         let mut covered = false;
         if let Some(slot) = signed.find(list, "host") {
             covered = true;
-            if slot.value.is_none() {
+            if slot.value.is_none() || forwarded.is_some() {
                 slot.value = Some(host);
+                slot.visible = is_visible(host);
                 self.signed_bytes += 4 + host.len();
             }
         }
         if let (Some(slot), Some(authority)) = (signed.find(list, ":authority"), authority) {
             covered = true;
-            let authority = authority.as_str().as_bytes();
+            let authority = forwarded.unwrap_or(authority.as_str().as_bytes());
             slot.value = Some(authority);
             self.signed_bytes += 10 + authority.len();
         }

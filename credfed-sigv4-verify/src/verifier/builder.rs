@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Served, Verifier};
 use crate::cache::KeyCache;
+use crate::connection::TrustedProxies;
 use crate::danger::Knobs;
 use crate::limits::Limits;
 use crate::profile::{Profile, Protocol, UnsignedPayload};
@@ -29,6 +30,7 @@ pub struct VerifierBuilder {
     knobs: Knobs,
     uniform_errors: bool,
     cached_keys: usize,
+    trusted_proxies: Option<Vec<Box<str>>>,
 }
 
 impl VerifierBuilder {
@@ -46,6 +48,7 @@ impl VerifierBuilder {
             knobs: Knobs::new(),
             uniform_errors: false,
             cached_keys: 1024,
+            trusted_proxies: None,
         }
     }
 
@@ -119,6 +122,19 @@ impl VerifierBuilder {
         self
     }
 
+    /// Reverse proxies that put their own name into Host, as addresses or networks (`10.0.0.0/8`, `::1`): where the
+    /// [`Connection`](crate::Connection) among the request's extensions is of one of them, the one host in
+    /// `X-Forwarded-Host` is what the signature has to cover in place of Host. From anybody else that header means
+    /// nothing. At least one is needed.
+    ///
+    /// A trusted proxy sets that header itself, or removes what a client sent: whoever can write it can have a request
+    /// that was signed for one host verified for another.
+    pub fn trusted_proxies<P: Into<Box<str>>>(mut self, networks: impl IntoIterator<Item = P>) -> Self {
+        let networks = networks.into_iter().map(Into::into);
+        self.trusted_proxies.get_or_insert_default().extend(networks);
+        self
+    }
+
     /// Loosens rules, see [`danger`](crate::danger).
     pub fn danger(mut self, knobs: Knobs) -> Self {
         self.knobs = knobs;
@@ -151,7 +167,9 @@ impl VerifierBuilder {
             return Err(BuildError::TokenOutsideSignature);
         }
         let unsigned_payload = match self.unsigned_payload {
-            Some(UnsignedPayload::Allow) if !general && !s3 => return Err(BuildError::UnsignedPayload),
+            Some(UnsignedPayload::Allow | UnsignedPayload::OverTls) if !general && !s3 => {
+                return Err(BuildError::UnsignedPayload);
+            }
             Some(policy) => policy,
             None if s3 => UnsignedPayload::Allow,
             None => UnsignedPayload::Refuse,
@@ -159,7 +177,12 @@ impl VerifierBuilder {
         if self.cached_keys > MOST_CACHED_KEYS {
             return Err(BuildError::CachedKeys);
         }
+        let trusted_proxies = match &self.trusted_proxies {
+            Some(networks) => TrustedProxies::parse(networks.iter().map(|network| &**network))?,
+            None => TrustedProxies::default(),
+        };
         Ok(Verifier {
+            trusted_proxies,
             rules: Rules { profile: self.profile, limits: self.limits, unsigned_payload, knobs: self.knobs },
             protocol: self.protocol.unwrap_or(self.profile.default_protocol()),
             regions,
@@ -199,6 +222,8 @@ pub enum BuildError {
     UnsignedPayload,
     /// More than 1,048,576 [`cached_keys`](VerifierBuilder::cached_keys).
     CachedKeys,
+    /// [`trusted_proxies`](VerifierBuilder::trusted_proxies) without any, or one that is no address and no network.
+    TrustedProxies,
 }
 
 impl fmt::Display for BuildError {
@@ -210,6 +235,7 @@ impl fmt::Display for BuildError {
             Self::TokenOutsideSignature => "tokens outside the signature are never accepted for s3 and sts",
             Self::UnsignedPayload => "unsigned payloads are never accepted for sts",
             Self::CachedKeys => "more than 1048576 cached keys",
+            Self::TrustedProxies => "name the trusted proxies by address or network, such as 10.0.0.0/8",
         })
     }
 }

@@ -1,6 +1,5 @@
 //! One request on its way: parse, resolve, verify, authorise, call, and a last look at the body.
 
-use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -12,7 +11,6 @@ use std::time::SystemTime;
 use bytes::{Bytes, BytesMut};
 use credfed_sigv4_verify::{PayloadMode, Reason, SignedRequest, VerifiedHead};
 use http::request::Parts;
-use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri};
 use http_body::Body;
 use pin_project::pin_project;
@@ -21,6 +19,7 @@ use tower_service::Service;
 
 use super::body::VerifiedBody;
 use super::caller::Caller;
+use super::changes::Changes;
 use super::layer::Shared;
 use super::reject::{AnswerBody, Refusal, request_id};
 use super::watch::{DRAIN_LIMIT, Verdict, Watch};
@@ -93,8 +92,8 @@ struct Verified<C> {
     payload: Option<PayloadSha256>,
     /// Where the body is decoded.
     decoded: Option<DecodedLength>,
-    /// The normal path, where the verifier was told to accept another one on the wire.
-    path: Option<Box<str>>,
+    /// What the inner service has to see in place of what is on the wire.
+    changes: Changes,
     /// The body, where it had to be read first.
     buffered: Option<Bytes>,
 }
@@ -139,7 +138,11 @@ where
         Poll::Ready(match ready!(this.poll_answer(cx)) {
             Ok(Ok(response)) => Ok(response.map(AnswerBody::Inner)),
             Ok(Err(error)) => Err(error),
-            Err(reason) => Ok(refusal(this.shared, this.asked, *this.now, reason)),
+            Err(reason) => {
+                // Gone once the inner service was called, and then it is not the signature that differs.
+                let head = this.request.as_ref().map(|(parts, _)| parts);
+                Ok(refusal(this.shared, this.asked, head, *this.now, reason))
+            }
         })
     }
 }
@@ -235,8 +238,8 @@ where
             _ => (None, None),
         };
         let (caller, decision) = decide(self.shared, parts, &signed, &head, resolved)?;
-        let path = changed(signed.normal_path());
-        let verified = Some(Verified { head, caller, payload, decoded, path, buffered: None });
+        let changes = Changes::of(&signed);
+        let verified = Some(Verified { head, caller, payload, decoded, changes, buffered: None });
         self.stage.set(Stage::Authorize { decision, verified });
         Poll::Ready(Ok(()))
     }
@@ -271,22 +274,20 @@ where
             self.shared.verifier.verify_with_body_hash(&signed, Some(&resolved.key), *self.now, hash)?;
         let (caller, decision) = decide(self.shared, parts, &signed, &head, resolved)?;
         let (payload, buffered) = (Some(PayloadSha256(hash)), Some(read.split().freeze()));
-        let path = changed(signed.normal_path());
-        let verified = Some(Verified { head, caller, payload, decoded: None, path, buffered });
+        let changes = Changes::of(&signed);
+        let verified = Some(Verified { head, caller, payload, decoded: None, changes, buffered });
         self.stage.set(Stage::Authorize { decision, verified });
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, verified: Verified<R::Claims>) -> Result<(), Reason> {
-        let Verified { head, caller, payload, decoded, path, buffered } = verified;
+        let Verified { head, caller, payload, decoded, changes, buffered } = verified;
         let (mut parts, body) = self.request.take().ok_or(Reason::Internal)?;
         let (body, watch) = match buffered {
             Some(bytes) => (VerifiedBody::buffered(head, bytes), None),
             None => VerifiedBody::bind(head, body)?,
         };
-        if let Some(path) = path {
-            parts.uri = with_path(&parts.uri, &path)?;
-        }
+        changes.apply(&mut parts)?;
         parts.extensions.insert(caller);
         // One that an outer layer left would be taken for what the caller signed.
         parts.extensions.remove::<PayloadSha256>();
@@ -308,25 +309,6 @@ where
         self.stage.set(Stage::Call(calling));
         Ok(())
     }
-}
-
-/// The normal path, where it is not the one on the wire.
-fn changed(normal: Cow<'_, str>) -> Option<Box<str>> {
-    match normal {
-        Cow::Borrowed(_) => None,
-        Cow::Owned(path) => Some(path.into()),
-    }
-}
-
-/// The inner service sees the path that was verified.
-fn with_path(uri: &Uri, path: &str) -> Result<Uri, Reason> {
-    let target = match uri.query() {
-        Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
-        None => PathAndQuery::try_from(path),
-    };
-    let mut parts = uri.clone().into_parts();
-    parts.path_and_query = Some(target.map_err(|_| Reason::Internal)?);
-    Uri::from_parts(parts).map_err(|_| Reason::Internal)
 }
 
 /// Asks the authoriser about a request that was verified.
@@ -382,16 +364,21 @@ fn succeeds<B>(response: &Response<B>) -> bool {
 fn refusal<R, A, ResBody>(
     shared: &Shared<R, A>,
     asked: &Asked,
+    head: Option<&Parts>,
     now: SystemTime,
     reason: Reason,
 ) -> Response<AnswerBody<ResBody>> {
     let request_id = request_id(now);
+    let preimage = head
+        .filter(|_| shared.shows_canonical_requests && reason == Reason::SignatureMismatch)
+        .and_then(|head| shared.verifier.parse(head).ok()?.preimage(None));
     let refusal = Refusal {
         reason: &reason,
         protocol: shared.verifier.protocol(),
         method: &asked.method,
         path: asked.uri.path(),
         request_id: &request_id,
+        preimage: preimage.as_ref(),
     };
     tracing::debug!(target: "credfed::verify", code = refusal.code(), %reason, request_id, "refused");
     let mut response = match &shared.on_refusal {

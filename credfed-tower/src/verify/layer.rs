@@ -37,6 +37,7 @@ pub(super) struct Shared<R, A> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) on_refusal: Option<OnRefusal>,
     pub(super) evaluates_session_policies: bool,
+    pub(super) shows_canonical_requests: bool,
 }
 
 pub(super) type OnRefusal = Arc<dyn Fn(&Refusal<'_>) -> Response<Bytes> + Send + Sync>;
@@ -52,6 +53,7 @@ impl<R, A> VerifySigV4Layer<R, A> {
             clock: Arc::new(SystemClock),
             on_refusal: None,
             evaluates_session_policies: false,
+            shows_canonical_requests: false,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -80,6 +82,15 @@ impl<R, A> VerifySigV4Layer<R, A> {
         self.change(|shared| shared.evaluates_session_policies = true)
     }
 
+    /// Shows a client whose signature does not match its own canonical request and string to sign, as AWS does, but
+    /// without session token, cookies and customer keys. Not where the hash of the real body is a line of it.
+    ///
+    /// Nothing of it is secret; it does tell whoever sends a request, by way of what a proxy added to it, of the proxy.
+    #[must_use]
+    pub fn shows_canonical_requests(self) -> Self {
+        self.change(|shared| shared.shows_canonical_requests = true)
+    }
+
     fn change(mut self, change: impl FnOnce(&mut Shared<R, A>)) -> Self {
         change(Arc::make_mut(&mut self.shared));
         self
@@ -95,6 +106,7 @@ impl<R, A> Clone for Shared<R, A> {
             clock: Arc::clone(&self.clock),
             on_refusal: self.on_refusal.clone(),
             evaluates_session_policies: self.evaluates_session_policies,
+            shows_canonical_requests: self.shows_canonical_requests,
         }
     }
 }

@@ -71,6 +71,7 @@
 
 mod body;
 mod caller;
+mod changes;
 #[cfg(feature = "axum")]
 mod extract;
 mod future;

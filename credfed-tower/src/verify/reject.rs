@@ -1,5 +1,6 @@
 //! How a refused request is answered: in AWS's format, with the typed reason in the extensions.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use credfed_sigv4_verify::{Protocol, Reason};
+use credfed_sigv4_verify::{Preimage, Protocol, Reason};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -29,6 +30,9 @@ pub struct Refusal<'a> {
     pub path: &'a str,
     /// A name for this answer, to be found again in the log.
     pub request_id: &'a str,
+    /// What the signature has to be computed over, where it does not match and
+    /// [`shows_canonical_requests`](super::VerifySigV4Layer::shows_canonical_requests) says so.
+    pub preimage: Option<&'a Preimage>,
 }
 
 impl Refusal<'_> {
@@ -70,6 +74,10 @@ impl Refusal<'_> {
         let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
         element(&mut xml, "Code", self.code());
         element(&mut xml, "Message", &self.reason.message(self.protocol));
+        if let Some(preimage) = self.preimage {
+            element(&mut xml, "StringToSign", preimage.string_to_sign());
+            element(&mut xml, "CanonicalRequest", &preimage.redacted());
+        }
         for (name, value) in self.reason.fields() {
             element(&mut xml, name, &value);
         }
@@ -79,8 +87,23 @@ impl Refusal<'_> {
         xml
     }
 
-    fn query_xml(&self) -> String {
+    /// These protocols have no elements for it.
+    fn message(&self) -> Cow<'static, str> {
         let message = self.reason.message(self.protocol);
+        match self.preimage {
+            Some(preimage) => format!(
+                "{message}\n\nThe Canonical String for this request should have been\n'{}'\n\n\
+                 The String-to-Sign should have been\n'{}'\n",
+                preimage.redacted(),
+                preimage.string_to_sign()
+            )
+            .into(),
+            None => message,
+        }
+    }
+
+    fn query_xml(&self) -> String {
+        let message = self.message();
         query_error(self.status().is_server_error(), self.code(), &message, self.request_id)
     }
 
@@ -88,7 +111,7 @@ impl Refusal<'_> {
         let mut json = String::from("{\"__type\":\"");
         json_escaped(&mut json, self.code());
         json.push_str("\",\"message\":\"");
-        json_escaped(&mut json, &self.reason.message(self.protocol));
+        json_escaped(&mut json, &self.message());
         json.push_str("\"}");
         json
     }

@@ -309,7 +309,7 @@ fn lists_of_tags_are_read_strictly() {
 
 /// N34.
 #[test]
-fn a_restricted_session_reaches_no_more_by_calling_sts() {
+fn n34_a_restricted_session_reaches_no_more_by_calling_sts() {
     run(async {
         let long = Duration::from_secs(43_200);
         let world = World::new([
