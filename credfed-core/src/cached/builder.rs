@@ -13,6 +13,9 @@ use crate::{Identity, Provider};
 /// How long a load may take unless a setting says otherwise.
 pub(crate) const LOAD_DEADLINE: Duration = Duration::from_secs(15);
 
+/// A load that hangs, or whose runtime went away, may hold up all others for as long as its deadline: never for good.
+const LONGEST_LOAD: Duration = Duration::from_secs(900);
+
 /// Settings of a [`CachedProvider`]; made by [`CachedProvider::builder`].
 ///
 /// ```
@@ -66,7 +69,8 @@ impl<C: Send + Sync + 'static> Builder<C> {
         self
     }
 
-    /// How long one load may take before it counts as failed. Default: 15 s.
+    /// How long one load may take before it counts as failed. Default: 15 s, at most 15 min: a load that hangs may
+    /// hold up all others until then.
     ///
     /// A source that has a deadline of its own should end before, since only the source knows what went wrong: the
     /// error of this one says no more than that the load did not end in time.
@@ -158,7 +162,7 @@ impl Settings {
 
     /// See [`Builder::load_deadline`].
     pub fn load_deadline(mut self, deadline: Duration) -> Self {
-        self.load_deadline = deadline;
+        self.load_deadline = deadline.min(LONGEST_LOAD);
         self
     }
 

@@ -11,6 +11,7 @@ use crate::cached::slot::Entry;
 use crate::dice::Dice;
 use crate::runtime::{Now, nanos};
 
+/// Between two loads that rejections force, in nanoseconds.
 const FORCED_LEAST: u64 = 5_000_000_000;
 const FORCED_MOST: u64 = 300_000_000_000;
 
@@ -42,8 +43,10 @@ pub(super) struct Gate<C> {
     failed_at: u64,
     /// Loads of their own that callers left behind a valid credential, since the last one that worked.
     left: u32,
-    forced_from: u64,
-    forced_pause: u64,
+    /// When the last load began that a rejection forced.
+    forced_at: Option<u64>,
+    /// How often in a row a load brought back what was rejected.
+    recurred: u32,
     /// A load lost its task: until this moment those who wait drive alone.
     alone_until: u64,
 }
@@ -76,8 +79,8 @@ impl<C> Gate<C> {
             cold_failures: 0,
             failed_at: 0,
             left: 0,
-            forced_from: 0,
-            forced_pause: FORCED_LEAST,
+            forced_at: None,
+            recurred: 0,
             alone_until: 0,
         }
     }
@@ -91,7 +94,8 @@ impl<C> Gate<C> {
     /// lose: a runtime that drops one of them may drop the next one too.
     pub(super) fn take_lost(&mut self, now: Now, deadline: Duration) -> Option<Flight<C>> {
         let lost = self.flight.take_if(|flight| flight.is_lost(now, deadline));
-        if let Some(flight) = lost.as_ref().filter(|flight| flight.tether.is_some()) {
+        // One that nobody drove is lost only once this moment is over.
+        if let Some(flight) = &lost {
             self.alone_until = flight.started.saturating_add(nanos(deadline));
         }
         lost
@@ -110,7 +114,7 @@ impl<C> Gate<C> {
     /// Whether a load that began then, and failed, says no more than one that failed since: of several that callers
     /// make for themselves at a time, the first failure speaks for all.
     pub(super) fn knows_since(&self, started: u64) -> bool {
-        self.failures > 0 && started < self.failed_at
+        started < self.failed_at
     }
 
     /// A caller left a load of its own behind a credential that is valid for `remaining`: the next one begins after a
@@ -133,9 +137,13 @@ impl<C> Gate<C> {
         self.failures = self.failures.saturating_add(1);
         self.failed_at = now.mono;
         self.last_error = Some(error.clone());
+        // What the server asks for holds on both sides of the expiry: a wall clock that is set crosses it either way.
+        let asked_for = later(now, backoff::asked_for(error));
+        self.warm_until = self.warm_until.max(asked_for);
+        self.cold_until = self.cold_until.max(asked_for);
         if let Some(remaining) = remaining {
-            self.warm_until = later(now, backoff::warm(error, remaining, &mut self.dice));
-            self.cold_until = self.cold_until.max(later(now, backoff::asked_for(error)));
+            let pause = backoff::warm(error, remaining, &mut self.dice);
+            self.warm_until = self.warm_until.max(later(now, pause));
             self.warm_until
         } else {
             self.cold_failures = self.cold_failures.saturating_add(1);
@@ -160,20 +168,18 @@ impl<C> Gate<C> {
 
     /// Takes note of a load that worked. Gives the error that is forgotten, to be dropped after the lock.
     #[must_use]
-    pub(super) fn succeeded(&mut self, now: Now, brought: Brought) -> Option<ProviderError> {
+    pub(super) fn succeeded(&mut self, brought: Brought) -> Option<ProviderError> {
         self.failures = 0;
         self.left = 0;
         self.cold_failures = 0;
         self.warm_until = 0;
         self.cold_until = 0;
         self.alone_until = 0;
-        self.forced_pause = match brought {
-            Brought::New => FORCED_LEAST,
-            Brought::Held => self.forced_pause,
-            Brought::Rejected => self.forced_pause.saturating_mul(2).min(FORCED_MOST),
+        self.recurred = match brought {
+            Brought::New => 0,
+            Brought::Held => self.recurred,
+            Brought::Rejected => self.recurred.saturating_add(1),
         };
-        // Rejections that each met a load under way must not add up.
-        self.forced_from = self.forced_from.min(now.mono.saturating_add(self.forced_pause));
         self.last_error.take()
     }
 
@@ -192,7 +198,7 @@ impl<C> Gate<C> {
     /// For a load that begins now. If a rejection forced it, the next one of its kind has to wait from here.
     pub(super) fn next_ticket(&mut self, now: Now) -> Ticket {
         if self.rejected.is_some() {
-            self.forced_from = self.forced_from.max(now.mono.saturating_add(self.forced_pause));
+            self.forced_at = Some(now.mono);
         }
         self.loads += 1;
         Ticket { id: self.loads, base: self.generation }
@@ -208,14 +214,20 @@ impl<C> Gate<C> {
     #[must_use]
     pub(super) fn rejected(&mut self, now: Now) -> Option<ProviderError> {
         self.last_before = self.loads;
-        let mut forgotten = None;
-        if now.mono < self.forced_from {
-            self.cold_until = self.cold_until.max(self.forced_from);
-            let error = ProviderError::rejected("the credential was rejected by the service that it is for");
-            forgotten = self.last_error.replace(error);
+        let from = self.forced_from();
+        if from <= self.cold_until.max(now.mono) {
+            return None;
         }
-        self.forced_from = self.forced_from.max(now.mono).saturating_add(self.forced_pause);
-        forgotten
+        self.cold_until = from;
+        let error = ProviderError::rejected("the credential was rejected by the service that it is for");
+        self.last_error.replace(error)
+    }
+
+    /// When a rejection may force the next load. The first that brings the same one back does not lengthen the pause.
+    fn forced_from(&self) -> u64 {
+        let doublings = self.recurred.saturating_sub(1).min(16);
+        let pause = (FORCED_LEAST << doublings).min(FORCED_MOST);
+        self.forced_at.map_or(0, |at| at.saturating_add(pause))
     }
 }
 

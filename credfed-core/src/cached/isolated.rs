@@ -88,7 +88,8 @@ impl<C> Drop for OwnLoad<C> {
             && claim.base() == gate.generation
             && let Some(held) = &held
         {
-            // Its caller left a refresh of this very one. The next one may have no more time than this one had, and there is one to serve.
+            // Its caller left a refresh of this very one. The next one may have no more time than this one had, and
+            // there is one to serve.
             gate.abandoned(now, held.remaining(now));
         }
         drop(gate);

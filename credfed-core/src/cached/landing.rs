@@ -49,15 +49,14 @@ impl<C: Send + Sync + 'static> Core<C> {
             // Given up, or of before the rejection, and another load is under way: it must not bring the rejected one
             // back over that.
             let overtaken = recurred
-                && (ended.is_none() && gate.flight.is_some()
-                    || gate.is_of_before(ticket) && gate.claims.count(now) > 0);
+                && (gate.flight.is_some() || gate.is_of_before(ticket) && gate.claims.count(now) > 0);
             if gate.generation != ticket.base || overtaken {
                 return Landing::Lost;
             }
             let is_current = |held: &&Arc<Entry<C>>| {
                 self.snapshot.load().as_ref().is_some_and(|current| Arc::ptr_eq(current, held))
             };
-            error = gate.succeeded(now, brought);
+            error = gate.succeeded(brought);
             if let Some(held) = held.as_ref().filter(is_current) {
                 let hint = arrival.hint.unwrap_or_default();
                 let pause = held.remaining(now).map_or(hint, |remaining| remaining / 10);

@@ -36,8 +36,9 @@
 //! 8. **Nothing runs when idle.** A load is driven by a task of its own where the runtime can spawn one, and by
 //!    those who wait where it cannot ([`Mode`]). A load whose runtime was dropped is begun once more by whoever
 //!    waits for it, and then driven by those who wait alone, however many runtimes are dropped: the source sees at
-//!    most two calls per load deadline. Nobody waits longer than that deadline and a second for it. Since all who wait poll the load, its sockets may belong to the runtime of a visitor;
-//!    if that one goes, the load fails like any other, and all who wait share the error.
+//!    most two calls per load deadline. Nobody waits longer than that deadline and a second for it. Since all who wait
+//!    poll the load, its sockets may belong to the runtime of a visitor; if that one goes, the load fails like any
+//!    other, and all who wait share the error.
 //! 9. **The hit path** takes no lock, awaits nothing and allocates nothing.
 //!
 //! One cache is for one [`Identity`]. For one per tenant, a bounded number of them, see [`ProviderPool`].
@@ -261,8 +262,7 @@ impl<C: Send + Sync + 'static> CachedProvider<C> {
     ///
     /// Does nothing if `seen` is no longer current, a load is under way, the source asked for patience, or the
     /// last such call was less than the [cool-down](Builder::refresh_cooldown) ago: that is the limit, also while
-    /// loads fail. Where nobody drives loads
-    /// ([`Mode::Inline`]), the next `get` begins it.
+    /// loads fail. Where nobody drives loads ([`Mode::Inline`]), the next `get` begins it.
     pub fn refresh(&self, seen: &Cached<C>) {
         self.core.refresh(seen);
     }
@@ -271,9 +271,10 @@ impl<C: Send + Sync + 'static> CachedProvider<C> {
     /// a caller to whom `seen` is of no use (a key set without the key that a token names), while all others keep
     /// being served.
     ///
-    /// Joins the load that is under way, whoever began it (in [`Mode::Isolated`] none but its own). Gives what is current afterwards if it is newer than
-    /// `seen`, at the latest a second after the [load deadline](Builder::load_deadline); `None` at once if no load is under
-    /// way, none is due and none may be asked for.
+    /// Joins the load that is under way, whoever began it (in [`Mode::Isolated`] none but its own). Gives what is
+    /// current afterwards if it is newer than `seen`, at the latest a second after the
+    /// [load deadline](Builder::load_deadline); `None` at once if no load is under way, none is due and none may be
+    /// asked for.
     pub fn refreshed(&self, seen: &Cached<C>) -> Refreshed<C> {
         Refreshed::new(Arc::clone(&self.core), seen.clone())
     }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures::future::BoxFuture;
 
-use crate::cached::flight::let_go;
+use crate::cached::flight::{let_go, tamed};
 use crate::cached::sync::{AtomicBool, Lock, OnceLock, Ordering, fence};
 
 /// One handle; each waiter has its own.
@@ -63,8 +63,8 @@ impl<T: Clone> Shared<T> {
             inner.bell.rung.store(false, Ordering::SeqCst);
             let waker = Waker::from(Arc::clone(&inner.bell));
             let step = || running.as_mut().poll(&mut Context::from_waker(&waker));
-            let output = match catch_unwind(AssertUnwindSafe(step)) {
-                Ok(Poll::Pending) => {
+            let output = match tamed(catch_unwind(AssertUnwindSafe(step))) {
+                Some(Poll::Pending) => {
                     *future = Some(running);
                     drop(future);
                     fence(Ordering::SeqCst);
@@ -75,8 +75,8 @@ impl<T: Clone> Shared<T> {
                     }
                     return Poll::Pending;
                 }
-                Ok(Poll::Ready(output)) => Some(output),
-                Err(_) => None,
+                Some(Poll::Ready(output)) => Some(output),
+                None => None,
             };
             let _ = inner.output.set(output);
             drop(future);
@@ -184,6 +184,19 @@ mod tests {
     #[test]
     fn a_panic_is_an_output_for_all() {
         let shared = Shared::<u32>::new(async { panic!("the test says so") }.boxed());
+        assert_eq!(block_on(wait(shared.clone())), None);
+        assert_eq!(block_on(wait(shared)), None);
+    }
+
+    #[test]
+    fn a_panic_with_what_panics_when_dropped_is_an_output_for_all() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("the test says so");
+            }
+        }
+        let shared = Shared::<u32>::new(async { std::panic::panic_any(Bomb) }.boxed());
         assert_eq!(block_on(wait(shared.clone())), None);
         assert_eq!(block_on(wait(shared)), None);
     }

@@ -30,7 +30,6 @@ pub(crate) struct Held {
     pub(crate) lifetime: i128,
     /// A newer one was asked for, so its youth is over.
     pub(crate) hurried: bool,
-    pub(crate) landed: i128,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]

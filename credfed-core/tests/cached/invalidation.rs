@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use credfed_core::cached::Mode;
@@ -173,6 +174,41 @@ fn a_load_that_was_given_up_does_not_bring_the_rejected_one_back_over_a_newer_lo
     runtime.advance(SECOND);
     assert_eq!(*runtime.block_on(new).unwrap().unwrap(), 8);
     assert_eq!(source.calls(), 3);
+}
+
+#[test]
+fn a_load_that_was_given_up_may_bring_the_rejected_one_back_if_no_other_is_under_way() {
+    let (runtime, source, _) = stage(Act::GiveAgain(7, HOUR));
+    let provider =
+        CachedProvider::builder(Arc::clone(&source)).runtime(runtime.clone()).mode(Mode::Inline).build();
+    let held = get(&runtime, &provider).unwrap();
+    runtime.advance(59 * MINUTE + SECOND);
+    source.next(Act::Late(14 * SECOND, Box::new(Act::GiveAgain(7, HOUR))));
+    source.next(Act::Fail(ProviderError::transient("down")));
+    let mut old = provider.get();
+    assert!(poll_once(&mut old).is_pending());
+    runtime.advance(16 * SECOND);
+    provider.invalidate(&held, Rejection::Invalid);
+    assert!(get(&runtime, &provider).is_err());
+    let Poll::Ready(Ok(back)) = poll_once(&mut old) else { panic!("not served") };
+    assert_eq!((*back, back.generation(), source.calls()), (7, 2, 3));
+}
+
+#[test]
+fn what_the_server_asks_for_outlasts_a_rejection() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    let first = get(&runtime, &provider).unwrap();
+    provider.invalidate(&first, Rejection::Invalid);
+    let second = get(&runtime, &provider).unwrap();
+    source.next(Act::Fail(ProviderError::throttled("slow down", Some(MINUTE))));
+    provider.refresh(&second);
+    runtime.run();
+    provider.invalidate(&second, Rejection::Invalid);
+    runtime.advance(59 * SECOND);
+    let error = at_once(&provider).unwrap().unwrap_err();
+    assert_eq!((error.kind(), source.calls()), (ErrorKind::Throttled, 3));
+    runtime.advance(SECOND);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 4);
 }
 
 #[test]

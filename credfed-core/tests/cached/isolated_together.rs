@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use credfed_core::cached::Mode;
+use credfed_core::cached::{Mode, State};
 use credfed_core::{CachedProvider, ErrorKind, ProviderError, Rejection};
 
 use crate::isolated::{isolated, late};
@@ -26,6 +26,38 @@ fn a_load_from_before_the_rejection_does_not_stand_in_the_way_of_a_newer_one() {
     let Poll::Ready(Ok(after)) = poll_once(&mut early) else { panic!("it loads once more, and at once") };
     assert_eq!(*after, 4);
     assert_eq!(*runtime.block_on(newer).unwrap().unwrap(), 4, "and not what was rejected");
+}
+
+#[test]
+fn a_load_from_before_the_rejection_may_bring_it_back_if_no_other_is_under_way() {
+    let (runtime, source, provider) = isolated(Act::GiveAgain(7, HOUR));
+    let held = get(&runtime, &provider).unwrap();
+    runtime.advance(53 * MINUTE);
+    source.next(Act::Late(SECOND, Box::new(Act::GiveAgain(7, HOUR))));
+    let mut early = provider.get();
+    assert!(poll_once(&mut early).is_pending());
+    provider.invalidate(&held, Rejection::Expired);
+    runtime.advance(SECOND);
+    let Poll::Ready(Ok(back)) = poll_once(&mut early) else { panic!("it loads once more") };
+    assert_eq!((*back, back.generation(), source.calls()), (7, 2, 2));
+}
+
+#[test]
+fn the_first_of_those_after_a_rejection_may_bring_it_back() {
+    let (runtime, source, provider) = isolated(Act::GiveAgain(7, HOUR));
+    let held = get(&runtime, &provider).unwrap();
+    provider.invalidate(&held, Rejection::Expired);
+    source.then_always(Act::Late(SECOND, Box::new(Act::GiveAgain(7, HOUR))));
+    let mut all = [provider.get(), provider.get()];
+    for caller in &mut all {
+        assert!(poll_once(caller).is_pending());
+    }
+    runtime.advance(SECOND);
+    for caller in &mut all {
+        let Poll::Ready(Ok(back)) = poll_once(caller) else { panic!("it loads once more") };
+        assert_eq!((*back, back.generation()), (7, 2));
+    }
+    assert_eq!(source.calls(), 3);
 }
 
 #[test]
@@ -181,4 +213,80 @@ fn a_caller_ends_by_its_deadline_also_if_its_load_was_overtaken() {
     runtime.advance(Duration::from_secs(2));
     assert!(matches!(poll_once(&mut early), Poll::Ready(Err(_))));
     assert_eq!(source.calls(), 3);
+}
+
+#[test]
+fn what_the_server_asks_for_is_not_forgotten_for_another_load_that_fails_behind_a_valid_one() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    runtime.clock().advance(HOUR);
+    source.next(Act::Late(SECOND, Box::new(Act::Fail(down()))));
+    source.then_always(Act::Fail(ProviderError::throttled("slow down", Some(MINUTE))));
+    let mut slow = provider.get();
+    assert!(poll_once(&mut slow).is_pending());
+    assert!(get(&runtime, &provider).is_err());
+    runtime.clock().rewind(30 * SECOND);
+    runtime.advance(SECOND);
+    let Poll::Ready(Ok(valid)) = poll_once(&mut slow) else { panic!("an error in place of a valid one") };
+    assert_eq!(*valid, 1);
+    assert_eq!(provider.status().consecutive_failures, 2);
+    runtime.advance(20 * SECOND);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+    runtime.advance(30 * SECOND);
+    assert!(at_once(&provider).unwrap().is_err());
+    assert_eq!(source.calls(), 3);
+}
+
+#[test]
+fn what_the_server_asks_for_holds_behind_a_valid_one_also_if_another_load_failed_first() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    runtime.clock().advance(HOUR);
+    source.next(Act::Late(SECOND, Box::new(Act::Fail(down()))));
+    let asks = ProviderError::throttled("slow down", Some(MINUTE));
+    source.next(Act::Late(2 * SECOND, Box::new(Act::Fail(asks))));
+    let mut all = [provider.get(), provider.get()];
+    for caller in &mut all {
+        assert!(poll_once(caller).is_pending());
+    }
+    for caller in &mut all {
+        runtime.advance(SECOND);
+        assert!(matches!(poll_once(caller), Poll::Ready(Err(_))));
+    }
+    runtime.clock().rewind(30 * SECOND);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+    assert_eq!((provider.status().consecutive_failures, source.calls()), (1, 3));
+}
+
+#[test]
+fn whoever_waited_for_a_load_that_was_overtaken_makes_no_other_one_behind_a_valid_credential() {
+    let (runtime, source, provider) = isolated(Act::Give(12 * SECOND));
+    source.next(late(10 * SECOND));
+    let mut slow = provider.get();
+    assert!(poll_once(&mut slow).is_pending());
+    assert_eq!(*get(&runtime, &provider).unwrap(), 2);
+    runtime.advance(10 * SECOND);
+    assert_eq!(provider.status().state, State::Advisory, "a caller who came now would load anew");
+    let Poll::Ready(Ok(cached)) = poll_once(&mut slow) else { panic!("it loads once more") };
+    assert_eq!((*cached, source.calls()), (2, 2));
+}
+
+#[test]
+fn whoever_waited_for_a_load_that_was_overtaken_makes_no_other_one_where_an_expired_one_may_be_served() {
+    let (runtime, source, _) = stage(Act::Give(SECOND));
+    let provider = CachedProvider::builder(Arc::clone(&source))
+        .runtime(runtime.clone())
+        .mode(Mode::Isolated)
+        .serve_expired(HOUR)
+        .build();
+    source.next(late(10 * SECOND));
+    let mut slow = provider.get();
+    assert!(poll_once(&mut slow).is_pending());
+    assert_eq!(*get(&runtime, &provider).unwrap(), 2);
+    runtime.advance(2 * SECOND);
+    source.next(Act::Fail(down()));
+    assert!(get(&runtime, &provider).unwrap().is_stale());
+    runtime.advance(8 * SECOND);
+    let Poll::Ready(Ok(cached)) = poll_once(&mut slow) else { panic!("it loads once more") };
+    assert_eq!((cached.is_stale(), source.calls()), (true, 3));
 }

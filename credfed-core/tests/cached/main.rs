@@ -7,7 +7,8 @@
 //! | no error before expiry, nothing expired after it; sources that hang, panic or bring nonsense | `failures`, `observed` |
 //! | no order of events breaks a rule | `rules` with its reference `model`; `machine`, `script`, `waiter`, `held` drive it |
 //! | the same under every schedule of threads | `tests/shuttle` |
-//! | runtimes that go, lifetimes, clocks that are set, fleets | `flights`, `real`, `ageing`, `time` |
+//! | runtimes that go, lifetimes, clocks that are set, fleets | `mortal`, `flights`, `real`, `ageing`, `time` |
+//! | callers that look late | `sleepers` |
 //! | what the service rejects is not served again | `invalidation` |
 //! | callers that may not wait for one another | `isolated` |
 //! | a bounded number of providers | `pool` |
@@ -32,6 +33,7 @@ mod reader;
 mod real;
 mod rules;
 mod script;
+mod sleepers;
 mod support;
 mod time;
 mod waiter;

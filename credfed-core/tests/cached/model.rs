@@ -59,11 +59,9 @@ pub(crate) struct Model {
     /// After a runtime died nobody begins a load who does not wait for it.
     alone_until: i128,
     rejected: Option<u32>,
-    /// When the last load began that a rejection forced, and when the next one may.
-    last_forced: i128,
-    forced_until: i128,
-    forced_pause: i128,
-    was_rejected: bool,
+    /// When the last load began that a rejection forced, and how often in a row the rejected one came back.
+    last_forced: Option<i128>,
+    recurred: u32,
     refresh_from: i128,
 }
 
@@ -84,10 +82,8 @@ impl Model {
             orphaned_until: 0,
             alone_until: 0,
             rejected: None,
-            last_forced: 0,
-            forced_until: 0,
-            forced_pause: FORCED_LEAST,
-            was_rejected: false,
+            last_forced: None,
+            recurred: 0,
             refresh_from: 0,
         }
     }
@@ -183,7 +179,7 @@ impl Model {
         let patience = if stays { DEADLINE } else { PATIENCE };
         let ends = if self.mode == Mode::Isolated && phase.is_some() { patience } else { DEADLINE };
         if self.rejected.is_some() {
-            (self.last_forced, self.forced_until) = (now.mono, now.mono + self.forced_pause);
+            self.last_forced = Some(now.mono);
         }
         self.loads.push(Load {
             call,
@@ -212,7 +208,6 @@ impl Model {
                 origin,
                 lifetime: gift.lifetime.unwrap_or(NEVER),
                 hurried: false,
-                landed: now.mono,
             };
             if now.since(origin) < held.lifetime { Ok(held) } else { Err(UNNAMED) }
         });
@@ -269,10 +264,9 @@ impl Model {
         let same =
             self.valid(now).copied().filter(|held| held.number == arrival.number && held.ends_with(&arrival));
         if recurred {
-            self.forced_pause = (2 * self.forced_pause).min(300 * SECOND);
+            self.recurred += 1;
         } else if self.held.is_none_or(|held| held.number != arrival.number) {
-            self.forced_pause = FORCED_LEAST;
-            self.forced_until = self.forced_until.min(self.last_forced + FORCED_LEAST);
+            self.recurred = 0;
         }
         if let Some(held) = same {
             let remaining = held.lifetime - now.since(held.origin);
@@ -290,8 +284,7 @@ impl Model {
 
     fn failed(&mut self, load: &Load, fault: Fault, now: At) {
         // Of loads that run together the first failure speaks for all, and none does once one has brought something.
-        let is_known =
-            load.follows != self.generation || self.failures > 0 && load.since.mono < self.failed_at;
+        let is_known = load.follows != self.generation || load.since.mono < self.failed_at;
         if load.given_up || self.mode == Mode::Isolated && is_known {
             if !load.given_up && load.follows == self.generation {
                 self.heed(fault, now);
@@ -306,7 +299,8 @@ impl Model {
         let pause = match (valid, fault.kind) {
             (Some(held), _) => {
                 let quarter = (held.lifetime - now.since(held.origin)) / 4;
-                self.warm = after(quarter.clamp(SECOND, 300 * SECOND), quarter.clamp(SECOND, 600 * SECOND));
+                let warm = after(quarter.clamp(SECOND, 300 * SECOND), quarter.clamp(SECOND, 600 * SECOND));
+                self.warm = (self.warm.0.max(warm.0), self.warm.1.max(warm.1));
                 after(0, 0)
             }
             (None, ErrorKind::Transient | ErrorKind::Throttled) => {
@@ -319,6 +313,8 @@ impl Model {
             }
         };
         self.cold = (self.cold.0.max(pause.0), self.cold.1.max(pause.1));
+        let until = now.mono + asks;
+        self.warm = (self.warm.0.max(until), self.warm.1.max(until));
     }
 
     /// What the server asks for counts although the failure does not.
@@ -342,15 +338,17 @@ impl Model {
         self.loads.iter_mut().for_each(|load| load.outdated = true);
         self.orphaned_until = 0;
         let refused = Fault { kind: ErrorKind::Rejected, call: None, asks: 0 };
-        let (least, most) = (self.forced_until, held.landed + self.forced_pause);
-        if now.mono < least {
-            self.last = vec![refused];
-            self.cold = (self.cold.0.max(least), self.cold.1.max(most));
-        } else if now.mono < most && self.was_rejected {
-            self.last.push(refused);
-            self.cold.1 = self.cold.1.max(most);
+        let pause = (FORCED_LEAST << self.recurred.saturating_sub(1).min(6)).min(300 * SECOND);
+        let next = self.last_forced.map_or(0, |last| last + pause);
+        // Unless the source is left alone for longer anyway.
+        if next <= self.cold.0.max(now.mono) {
+            return;
         }
-        self.was_rejected = true;
+        if next > self.cold.1 {
+            self.last.clear();
+        }
+        self.last.push(refused);
+        self.cold = (next, self.cold.1.max(next));
     }
 
     /// A newer one is asked for. Gives whether that counts; only for a valid credential.

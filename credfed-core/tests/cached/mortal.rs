@@ -163,3 +163,36 @@ fn nobody_waits_for_more_than_two_seconds_behind_a_valid_credential_also_if_a_lo
     assert_eq!(poll_once(&mut caller).map(|answer| *answer.unwrap()), Poll::Ready(1));
     assert_eq!(source.calls(), 3);
 }
+
+#[test]
+fn once_a_lost_load_was_made_up_for_the_next_one_is_driven_by_a_task_again() {
+    let (runtime, source, provider) = stage(Act::Give(8 * SECOND));
+    source.next(Act::Hang);
+    let mut caller = provider.get();
+    assert!(poll_once(&mut caller).is_pending());
+    runtime.run();
+    runtime.drop_tasks();
+    assert_eq!(poll_once(&mut caller).map(|answer| *answer.unwrap()), Poll::Ready(2));
+    runtime.advance(6 * SECOND);
+    assert_eq!(provider.try_get().map(|cached| *cached), Some(2));
+    runtime.run();
+    assert_eq!((source.calls(), provider.try_get().map(|cached| *cached)), (3, Some(3)));
+}
+
+#[test]
+fn a_runtime_that_dies_ends_no_refresh_for_good_whatever_the_load_deadline() {
+    let (time, source, _) = stage(Act::Give(10 * HOUR));
+    let provider = CachedProvider::builder(Arc::clone(&source))
+        .runtime(Mortal(time.clone()))
+        .load_deadline(Duration::MAX)
+        .build();
+    at_once(&provider).unwrap().unwrap();
+    time.advance(9 * HOUR + 30 * MINUTE);
+    source.then_always(Act::Hang);
+    for calls in [2, 3] {
+        assert_eq!(provider.with(|number| *number), Some(1));
+        assert_eq!(provider.try_get().map(|cached| *cached), Some(1));
+        assert_eq!(source.calls(), calls);
+        time.advance(15 * MINUTE);
+    }
+}

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use credfed_core::cached::State;
 use credfed_core::runtime::Clock;
-use credfed_core::{CachedProvider, Expiring, Identity, Secret, provider_fn};
+use credfed_core::{CachedProvider, Expiring, Identity, ProviderError, Secret, provider_fn};
 
 use crate::support::{Act, HOUR, MINUTE, SECOND, at_once, down, get, stage};
 
@@ -109,6 +110,25 @@ fn what_the_wall_clock_brings_back_to_life_is_refreshed_once_the_source_was_left
     assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
     runtime.run();
     assert_eq!(*at_once(&provider).unwrap().unwrap(), 3);
+}
+
+#[test]
+fn a_wall_clock_that_is_set_back_does_not_shorten_what_the_server_asks_for() {
+    let (runtime, source, provider) = stage(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    source.then_always(Act::Fail(ProviderError::throttled("slow down", Some(MINUTE))));
+    runtime.clock().advance(HOUR);
+    assert!(get(&runtime, &provider).is_err());
+    runtime.clock().rewind(30 * SECOND);
+    assert_eq!(provider.status().state, State::Mandatory);
+    assert_eq!(*at_once(&provider).unwrap().unwrap(), 1);
+    assert_eq!(source.calls(), 2);
+    runtime.advance(59 * SECOND);
+    assert!(at_once(&provider).unwrap().is_err());
+    assert_eq!(source.calls(), 2);
+    runtime.advance(SECOND);
+    assert!(get(&runtime, &provider).is_err());
+    assert_eq!(source.calls(), 3);
 }
 
 #[test]
