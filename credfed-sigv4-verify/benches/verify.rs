@@ -8,12 +8,14 @@ mod support;
 use std::hint::black_box;
 use std::time::Duration;
 
+use bytes::Bytes;
 use credfed_sigv4_verify::{ResolvedKey, Verifier};
 use criterion::measurement::{Measurement, WallTime};
 use criterion::{Criterion, criterion_group};
 use hmac::{Hmac, KeyInit, Mac};
 use http::request::Parts;
 use sha2::{Digest, Sha256};
+use support::chunked::{Mode, Upload};
 
 fn floor(canonical: &[u8], key: &Hmac<Sha256>, string_to_sign: &mut [u8; 132]) -> [u8; 32] {
     let hash: [u8; 32] = Sha256::digest(black_box(canonical)).into();
@@ -57,16 +59,20 @@ fn both(criterion: &mut Criterion) {
 }
 
 /// The median, over many rounds, of `subject`'s time over `base`'s in the same round.
-fn interleaved(mut base: impl FnMut(), mut subject: impl FnMut()) -> f64 {
+fn interleaved(base: impl FnMut(), subject: impl FnMut()) -> f64 {
+    interleaved_by(500, 400, base, subject)
+}
+
+fn interleaved_by(times: usize, rounds: usize, mut base: impl FnMut(), mut subject: impl FnMut()) -> f64 {
     let clock = WallTime;
     let time = |work: &mut dyn FnMut()| -> Duration {
         let start = clock.start();
-        for _ in 0..500 {
+        for _ in 0..times {
             work();
         }
         clock.end(start)
     };
-    let mut ratios: Vec<f64> = (0..400)
+    let mut ratios: Vec<f64> = (0..rounds)
         .map(|_| {
             let base = time(&mut base);
             time(&mut subject).as_secs_f64() / base.as_secs_f64()
@@ -76,7 +82,53 @@ fn interleaved(mut base: impl FnMut(), mut subject: impl FnMut()) -> f64 {
     ratios[ratios.len() / 2]
 }
 
-criterion_group!(benches, both);
+/// R4: 8 MiB in signed chunks of 64 KiB, as frames of 16 KiB and of a whole chunk and more, against hashing the same
+/// chunks and signing what has to be signed for each.
+fn chunked(criterion: &mut Criterion) {
+    const CHUNK: usize = 64 * 1024;
+    let data = vec![7; 8 << 20];
+    let upload = Upload::new(Mode::SignedChunks, &data, CHUNK);
+    let body = Bytes::from(upload.body());
+    let verifier = support::s3();
+    let parts = upload.request.parts();
+    let (request, key) = (verifier.parse(&parts).unwrap(), support::static_key());
+    let mac = Hmac::<Sha256>::new_from_slice(&[7; 32]).unwrap();
+    // Algorithm, date, scope, the signature before, two hashes.
+    let mut string_to_sign = [b'a'; 24 + 1 + 16 + 1 + 46 + 1 + 64 + 1 + 64 + 1 + 64];
+    let mut floor = || {
+        for chunk in black_box(&data).chunks(CHUNK) {
+            let hash: [u8; 32] = Sha256::digest(chunk).into();
+            string_to_sign[220..252].copy_from_slice(&hash);
+            let mut mac = black_box(&mac).clone();
+            mac.update(&string_to_sign);
+            black_box(mac.finalize());
+        }
+    };
+    for frame in [16 * 1024, 256 * 1024] {
+        let mut verify = || {
+            let head = verifier.verify(black_box(&request), Some(&key), support::now()).unwrap();
+            let mut check = head.into_body_check();
+            for at in (0..body.len()).step_by(frame) {
+                check.push(body.slice(at..body.len().min(at + frame))).unwrap();
+                while let Some(data) = check.pop() {
+                    black_box(data);
+                }
+            }
+            check.finish().unwrap();
+        };
+        let name = format!("R4 in frames of {} KiB", frame / 1024);
+        let mut group = criterion.benchmark_group(&name);
+        group.sample_size(20);
+        group.bench_function("floor", |b| b.iter(&mut floor));
+        group.bench_function("verify", |b| b.iter(&mut verify));
+        group.finish();
+        if !std::env::args().any(|argument| argument == "--profile-time") {
+            println!("{name}: {:.3}x of the floor", interleaved_by(1, 100, &mut floor, &mut verify));
+        }
+    }
+}
+
+criterion_group!(benches, both, chunked);
 
 fn main() {
     benches();

@@ -125,6 +125,11 @@ impl SigningKey {
         Self::derive(b"AWS4no one has this secret, it is never valid", scope)
     }
 
+    /// Takes the beginning of what will be signed, for keys that sign many texts that begin alike.
+    pub(crate) fn absorb(&mut self, beginning: &[u8]) {
+        self.0.update(beginning);
+    }
+
     /// Consumes the key: a clone is 150 bytes to copy and to wipe, and one is made already where a key
     /// is kept.
     #[inline]

@@ -35,15 +35,25 @@
 //! 9. **What was verified is what is on the wire**: path and query are not rewritten here; what carried
 //!    the credentials is told by [`query`](mod@query).
 //! 10. **Payload modes** are a closed set: SHA-256 in hex or base64, `UNSIGNED-PAYLOAD` by policy, none
-//!     at all as the profile has it. Streaming modes are answered with 501.
-//! 11. **Body**: [`BodyCheck`] hashes it as it comes. Hold back the last byte until it has passed.
+//!     at all as the profile has it, and with [`Profile::S3`] in a header-signed PUT or POST
+//!     `STREAMING-AWS4-HMAC-SHA256-PAYLOAD`, that with `-TRAILER`, and (by the policy for unsigned payloads)
+//!     `STREAMING-UNSIGNED-PAYLOAD-TRAILER`. These come with x-amz-decoded-content-length, and those with
+//!     a trailer with x-amz-trailer, which names nothing but checksums that are computed here
+//!     ([`Checksum`]). Other streaming modes, any in a presigned request, and other checksums are
+//!     answered with 501. Content-Encoding may say `aws-chunked`, with others, or leave it out.
+//! 11. **Body**: [`BodyCheck`] takes it as it comes and gives out what may be handed on, which is all of it
+//!     only when everything has passed: the hash; the signature of every chunk, the last one of no bytes
+//!     and the trailer included; the trailer's fields, exactly those declared; their checksums; the
+//!     decoded length; and nothing behind the end. A trailer is written as SDKs do or as minio-go
+//!     does. Nothing of a signed chunk comes out before its signature was compared.
 //! 12. **Comparison** in constant time over 32 raw bytes. An unknown key costs a derivation. With
 //!     [`uniform_errors`](VerifierBuilder::uniform_errors) all failures that depend on the key look and
 //!     cost alike.
 //! 13. **Nothing leaks**: neither secrets nor tokens nor signatures, computed or sent, are in any
 //!     `Debug`, `Display` or answer.
 //! 14. **Evidence**: only a verifier makes a [`VerifiedHead`].
-//! 15. **[`Limits`]** hold before any cryptography, and a method has 32 bytes at most.
+//! 15. **[`Limits`]** hold before any cryptography, and a method has 32 bytes at most. The size of a signed
+//!     chunk is judged before any of it is kept.
 //!
 //! # What it assumes
 //!
@@ -100,7 +110,8 @@
 //! let signed = verifier.parse(&parts)?;
 //! assert_eq!(signed.access_key(), "AKIDEXAMPLE");
 //! let head = verifier.verify(&signed, Some(&key), now)?;
-//! head.into_body_check().finish()?;
+//! let mut check = head.into_body_check();
+//! check.finish()?;
 //!
 //! // The same signature does not open another object.
 //! let parts = request("/bucket/other")?;
@@ -115,8 +126,10 @@
 //! and what to answer, [`danger`] for the knobs that loosen a rule.
 
 mod authorization;
+mod body;
 mod cache;
 mod canonical;
+mod chunked;
 mod connection;
 pub mod danger;
 mod date;
@@ -135,11 +148,13 @@ mod signed_headers;
 mod verified;
 mod verifier;
 
+pub use body::BodyCheck;
+pub use chunked::{Checksum, Chunked};
 pub use connection::Connection;
 pub use error::{Malformed, Reason};
 pub use key::{KeyKind, ResolvedKey};
 pub use limits::{Limit, Limits};
-pub use payload::{BodyCheck, PayloadCheck, PayloadMode};
+pub use payload::{PayloadCheck, PayloadMode};
 pub use preimage::Preimage;
 pub use profile::{Profile, Protocol, UnsignedPayload};
 pub use query::CREDENTIAL_QUERY_PARAMETERS;

@@ -27,6 +27,10 @@ pub struct Limits {
     /// ([`SignedRequest::needs_body_hash`](crate::SignedRequest::needs_body_hash)); 1 MiB. Kept here
     /// for the caller that buffers; the verifier itself never holds a body.
     pub buffered_body: usize,
+    /// Bytes of data in one signed chunk of an `aws-chunked` body, all of which is held until its
+    /// signature was compared; 1 MiB. SDKs send 64 KiB to 128 KiB. Chunks without signatures stream, and
+    /// have no bound but the decoded length.
+    pub signed_chunk: usize,
 }
 
 impl Default for Limits {
@@ -39,6 +43,7 @@ impl Default for Limits {
             query_parameters: 256,
             session_token: 8 * 1024,
             buffered_body: 1024 * 1024,
+            signed_chunk: 1024 * 1024,
         }
     }
 }
@@ -61,4 +66,6 @@ pub enum Limit {
     QueryParameters,
     /// [`Limits::session_token`]
     SessionToken,
+    /// [`Limits::signed_chunk`]
+    SignedChunk,
 }

@@ -1,12 +1,9 @@
-//! Payload modes (rule 10) and the check of a body against its signed hash (rule 11).
-
-use std::fmt;
+//! Payload modes (rule 10).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
+use crate::chunked::Chunked;
 use crate::error::Reason;
 use crate::signature;
 
@@ -21,21 +18,37 @@ pub enum PayloadMode {
     /// No x-amz-content-sha256 outside S3: the hash of the body is part of the canonical request, so
     /// that the body has to be there before the signature can be checked.
     BodyHash,
+    /// `STREAMING-AWS4-HMAC-SHA256-PAYLOAD`, that with `-TRAILER`, or
+    /// `STREAMING-UNSIGNED-PAYLOAD-TRAILER`: the body is `aws-chunked`.
+    Chunked(Chunked),
 }
 
-impl PayloadMode {
-    /// Reads a value of x-amz-content-sha256. Every known mode has an arm of its own; anything else is
-    /// refused.
+/// A value of x-amz-content-sha256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PayloadLine {
+    Sha256([u8; 32]),
+    Unsigned,
+    /// What else goes with it stands in other headers.
+    Chunked {
+        signed: bool,
+        has_trailer: bool,
+    },
+}
+
+impl PayloadLine {
+    /// Every known mode has an arm of its own; anything else is refused.
     pub(crate) fn parse(value: &[u8]) -> Result<Self, Reason> {
         if let Ok(hex) = value.try_into() {
             return signature::decode_hex(hex).map(Self::Sha256).ok_or(Reason::InvalidPayloadMode);
         }
         match value {
             b"UNSIGNED-PAYLOAD" => Ok(Self::Unsigned),
-            b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
-            | b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
-            | b"STREAMING-UNSIGNED-PAYLOAD-TRAILER"
-            | b"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"
+            b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD" => Ok(Self::Chunked { signed: true, has_trailer: false }),
+            b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" => {
+                Ok(Self::Chunked { signed: true, has_trailer: true })
+            }
+            b"STREAMING-UNSIGNED-PAYLOAD-TRAILER" => Ok(Self::Chunked { signed: false, has_trailer: true }),
+            b"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"
             | b"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER"
             | b"STREAMING-AWS4-HMAC-SHA256-EVENTS"
             | b"STREAMING-AWS4-ECDSA-P256-SHA256-EVENTS" => Err(Reason::PayloadModeNotImplemented),
@@ -62,77 +75,30 @@ fn base64_hash(value: &[u8]) -> Option<[u8; 32]> {
 pub enum PayloadCheck {
     /// The body has to have the signed SHA-256.
     Sha256,
+    /// The body is `aws-chunked`, and every chunk has to have its signature.
+    SignedChunks,
+    /// The body is `aws-chunked` and not covered; it has to be as long as was signed, and to have the
+    /// checksum that it carries itself.
+    UnsignedChunks,
     /// Nothing: its hash was given to the verifier and was covered by the signature.
     Compared,
     /// Nothing: the body is not covered.
     Unsigned,
 }
 
-/// The check of one body. Feed it every byte in order, then [`finish`](Self::finish).
-///
-/// Until `finish` has returned `Ok`, nothing of the body is verified: hold back at least its last byte.
-#[must_use = "the body is not verified until finish() has returned Ok"]
-pub struct BodyCheck(State);
-
-enum State {
-    Closed,
-    Open { hasher: Sha256, signed: [u8; 32] },
-}
-
-impl BodyCheck {
-    pub(crate) fn closed() -> Self {
-        Self(State::Closed)
-    }
-
-    pub(crate) fn sha256(signed: [u8; 32]) -> Self {
-        Self(State::Open { hasher: Sha256::new(), signed })
-    }
-
-    /// Whether anything remains to be checked. Where not, the bytes need not be fed.
-    pub fn is_open(&self) -> bool {
-        matches!(self.0, State::Open { .. })
-    }
-
-    /// Takes the next bytes of the body.
-    pub fn update(&mut self, bytes: &[u8]) {
-        match &mut self.0 {
-            State::Open { hasher, .. } => hasher.update(bytes),
-            State::Closed => {}
-        }
-    }
-
-    /// Judges the body, which has ended.
-    ///
-    /// # Errors
-    /// [`Reason::BodyMismatch`] where it is not the one that was signed.
-    pub fn finish(self) -> Result<(), Reason> {
-        match self.0 {
-            State::Closed => Ok(()),
-            State::Open { hasher, signed } => {
-                let actual: [u8; 32] = hasher.finalize().into();
-                if bool::from(actual.ct_eq(&signed)) { Ok(()) } else { Err(Reason::BodyMismatch) }
-            }
-        }
-    }
-}
-
-impl fmt::Debug for BodyCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BodyCheck").field("is_open", &self.is_open()).finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest, Sha256};
+
     use super::*;
 
     #[test]
     fn hashes_in_hex_and_base64() {
         let hash: [u8; 32] = Sha256::digest(b"body").into();
         let hex = signature::encode_hex(&hash);
-        assert_eq!(PayloadMode::parse(&hex), Ok(PayloadMode::Sha256(hash)));
-        assert_eq!(PayloadMode::parse(&hex.to_ascii_uppercase()), Ok(PayloadMode::Sha256(hash)));
-        assert_eq!(PayloadMode::parse(STANDARD.encode(hash).as_bytes()), Ok(PayloadMode::Sha256(hash)));
+        assert_eq!(PayloadLine::parse(&hex), Ok(PayloadLine::Sha256(hash)));
+        assert_eq!(PayloadLine::parse(&hex.to_ascii_uppercase()), Ok(PayloadLine::Sha256(hash)));
+        assert_eq!(PayloadLine::parse(STANDARD.encode(hash).as_bytes()), Ok(PayloadLine::Sha256(hash)));
     }
 
     #[test]
@@ -157,22 +123,7 @@ mod tests {
             &"A".repeat(43),
             long.as_str(),
         ] {
-            assert_eq!(PayloadMode::parse(value.as_bytes()), Err(Reason::InvalidPayloadMode), "{value}");
+            assert_eq!(PayloadLine::parse(value.as_bytes()), Err(Reason::InvalidPayloadMode), "{value}");
         }
-    }
-
-    #[test]
-    fn the_body_is_judged_by_all_its_bytes() {
-        let signed: [u8; 32] = Sha256::digest(b"abc").into();
-        let judge = |pieces: &[&[u8]]| {
-            let mut check = BodyCheck::sha256(signed);
-            assert!(check.is_open());
-            pieces.iter().for_each(|piece| check.update(piece));
-            check.finish()
-        };
-        assert_eq!(judge(&[b"a", b"", b"bc"]), Ok(()));
-        assert_eq!(judge(&[b"ab"]), Err(Reason::BodyMismatch));
-        assert_eq!(judge(&[b"abc", b"d"]), Err(Reason::BodyMismatch));
-        assert_eq!(judge(&[]), Err(Reason::BodyMismatch));
     }
 }

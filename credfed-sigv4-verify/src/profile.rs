@@ -67,7 +67,8 @@ pub enum Protocol {
     Json,
 }
 
-/// Whether requests may leave their body out of the signature (`UNSIGNED-PAYLOAD`).
+/// Whether requests may leave their body out of the signature: `UNSIGNED-PAYLOAD`, and
+/// `STREAMING-UNSIGNED-PAYLOAD-TRAILER`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnsignedPayload {

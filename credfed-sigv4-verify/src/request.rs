@@ -9,12 +9,13 @@ use http::request::Parts;
 
 use crate::authorization::{self, Authorization, Text};
 use crate::canonical::{path, query};
+use crate::chunked::Chunked;
 use crate::connection::{Connection, Forwarded};
 use crate::danger::Knobs;
 use crate::date::Date;
 use crate::error::{Malformed, Reason};
 use crate::limits::{Limit, Limits};
-use crate::payload::PayloadMode;
+use crate::payload::{PayloadLine, PayloadMode};
 use crate::profile::{Profile, UnsignedPayload};
 use crate::scope::{Credential, Scope};
 use crate::scratch::Work;
@@ -171,7 +172,7 @@ impl<'a> SignedRequest<'a> {
             },
         };
         let line = payload_line.as_ref().map(|line| line.bytes(&work));
-        let payload = payload_mode(line, carrier, &rules, parts)?;
+        let payload = payload_mode(line, &fields, parts, carrier, &rules)?;
 
         if query_verbatim {
             query::sort(&mut work.pairs, query);
@@ -352,27 +353,45 @@ fn check_token(token: &[u8], visible: bool, carrier: Carrier, limits: &Limits) -
     Ok(())
 }
 
+/// Rule 10. Nothing that is unsigned has a say in it: `fields` are covered by the signature.
 fn payload_mode(
     line: Option<&[u8]>,
+    fields: &Fields<'_>,
+    parts: &Parts,
     carrier: Carrier,
     rules: &Rules,
-    parts: &Parts,
 ) -> Result<PayloadMode, Reason> {
-    let mode = match (line, rules.profile, carrier) {
-        (Some(line), _, _) => PayloadMode::parse(line)?,
+    let line = match (line, rules.profile, carrier) {
+        (Some(line), _, _) => Some(PayloadLine::parse(line)?),
         (None, Profile::S3, Carrier::Header) => return Err(Reason::MissingContentSha256),
-        (None, Profile::S3, Carrier::Presigned) => PayloadMode::Unsigned,
-        (None, Profile::Sts | Profile::General { .. }, Carrier::Header | Carrier::Presigned) => {
-            PayloadMode::BodyHash
-        }
+        (None, Profile::S3, Carrier::Presigned) => Some(PayloadLine::Unsigned),
+        (None, Profile::Sts | Profile::General { .. }, Carrier::Header | Carrier::Presigned) => None,
     };
-    match (mode, rules.unsigned_payload) {
-        (PayloadMode::Unsigned, UnsignedPayload::Refuse) => Err(Reason::UnsignedPayloadRefused),
-        (PayloadMode::Unsigned, UnsignedPayload::OverTls) if !Connection::is_tls(parts) => {
-            Err(Reason::UnsignedPayloadRefused)
-        }
-        _ => Ok(mode),
+    if fields.trailer.is_some() && !matches!(line, Some(PayloadLine::Chunked { .. })) {
+        return Err(Reason::MalformedTrailer);
     }
+    let refuses_unsigned = match rules.unsigned_payload {
+        UnsignedPayload::Allow => false,
+        UnsignedPayload::OverTls => !Connection::is_tls(parts),
+        UnsignedPayload::Refuse => true,
+    };
+    Ok(match line {
+        Some(PayloadLine::Sha256(hash)) => PayloadMode::Sha256(hash),
+        Some(PayloadLine::Unsigned) if refuses_unsigned => return Err(Reason::UnsignedPayloadRefused),
+        Some(PayloadLine::Unsigned) => PayloadMode::Unsigned,
+        None => PayloadMode::BodyHash,
+        Some(PayloadLine::Chunked { signed, has_trailer }) => {
+            // S3's own, and the seed of its signatures is one in a header.
+            if rules.profile != Profile::S3 || carrier != Carrier::Header {
+                return Err(Reason::PayloadModeNotImplemented);
+            }
+            if !signed && refuses_unsigned {
+                return Err(Reason::UnsignedPayloadRefused);
+            }
+            let (length, trailer) = (fields.decoded_length, fields.trailer);
+            PayloadMode::Chunked(Chunked::declared((signed, has_trailer), &parts.method, length, trailer)?)
+        }
+    })
 }
 
 /// What was found to be ASCII when it was read.

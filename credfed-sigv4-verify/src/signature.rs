@@ -17,6 +17,15 @@ impl Signature {
         let text: &[u8; 64] = text.try_into().ok()?;
         decode_lower_hex(text).map(|bytes| Self(words(&bytes)))
     }
+
+    /// The digits that it was read from.
+    pub(crate) fn to_hex(self) -> [u8; 64] {
+        let mut bytes = [0; 32];
+        for (bytes, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(self.0) {
+            *bytes = word.to_le_bytes();
+        }
+        encode_hex(&bytes)
+    }
 }
 
 impl Computed {
@@ -109,6 +118,7 @@ mod tests {
         let bytes: [u8; 32] = std::array::from_fn(|i| u8::try_from(i * 8 + 3).unwrap());
         let text = encode_hex(&bytes);
         assert_eq!(decode_hex(&text), Some(bytes));
+        assert_eq!(Signature::from_hex(&text).map(Signature::to_hex), Some(text));
         assert!(bool::from(Computed::new(&bytes).matches(&Signature::from_hex(&text).unwrap())));
         let upper = text.map(|byte| byte.to_ascii_uppercase());
         assert_eq!(decode_hex(&upper), Some(bytes));

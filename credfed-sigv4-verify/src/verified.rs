@@ -2,8 +2,9 @@
 
 use std::time::SystemTime;
 
+use crate::body::{BodyCheck, Open};
 use crate::key::KeyKind;
-use crate::payload::{BodyCheck, PayloadCheck};
+use crate::payload::PayloadCheck;
 use crate::request::Carrier;
 
 /// The head of a request was verified: method, path, query, signed headers, and what was signed of the
@@ -26,20 +27,13 @@ pub struct VerifiedHead {
     carrier: Carrier,
     signed_at: SystemTime,
     key_kind: KeyKind,
-    payload_check: PayloadCheck,
-    /// The hash that the body has to have, where that is still open.
-    signed_sha256: Option<[u8; 32]>,
+    /// What is open of the body.
+    open: Open,
 }
 
 impl VerifiedHead {
-    pub(crate) fn new(
-        carrier: Carrier,
-        signed_at: SystemTime,
-        key_kind: KeyKind,
-        payload_check: PayloadCheck,
-        signed_sha256: Option<[u8; 32]>,
-    ) -> Self {
-        Self { carrier, signed_at, key_kind, payload_check, signed_sha256 }
+    pub(crate) fn new(carrier: Carrier, signed_at: SystemTime, key_kind: KeyKind, open: Open) -> Self {
+        Self { carrier, signed_at, key_kind, open }
     }
 
     /// Where the signature stood.
@@ -59,14 +53,17 @@ impl VerifiedHead {
 
     /// What remains to be checked of the body.
     pub fn payload_check(&self) -> PayloadCheck {
-        self.payload_check
+        match &self.open {
+            Open::Unsigned => PayloadCheck::Unsigned,
+            Open::Compared => PayloadCheck::Compared,
+            Open::Sha256(_) => PayloadCheck::Sha256,
+            Open::Chunked(decoder) if decoder.is_signed() => PayloadCheck::SignedChunks,
+            Open::Chunked(_) => PayloadCheck::UnsignedChunks,
+        }
     }
 
     /// The check that the body has to pass.
     pub fn into_body_check(self) -> BodyCheck {
-        match self.signed_sha256 {
-            Some(signed) => BodyCheck::sha256(signed),
-            None => BodyCheck::closed(),
-        }
+        BodyCheck::new(self.open)
     }
 }

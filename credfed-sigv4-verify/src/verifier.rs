@@ -10,13 +10,15 @@ use http::request::Parts;
 use sha2::{Digest, Sha256};
 
 use crate::authorization::ALGORITHM;
+use crate::body::Open;
 use crate::cache::KeyCache;
 use crate::canonical;
+use crate::chunked::{Chain, Decoder};
 use crate::connection::TrustedProxies;
 use crate::error::Reason;
 use crate::key::{KeyKind, ResolvedKey, SigningKey};
 use crate::limits::Limits;
-use crate::payload::{PayloadCheck, PayloadMode};
+use crate::payload::PayloadMode;
 use crate::profile::{Profile, Protocol};
 use crate::request::{Carrier, Rules, SignedRequest};
 use crate::signature::{self, Computed};
@@ -153,35 +155,43 @@ impl Verifier {
         self.check_freshness(request, now)?;
 
         let hex;
-        let (line, payload_check, open) = match (request.payload_mode(), body_sha256) {
+        let line = match (request.payload_mode(), body_sha256) {
             (PayloadMode::BodyHash, None) => return Err(Reason::BodyHashRequired),
             (PayloadMode::BodyHash, Some(actual)) => {
                 hex = signature::encode_hex(&actual);
-                (hex.as_slice(), PayloadCheck::Compared, None)
+                hex.as_slice()
             }
-            (PayloadMode::Unsigned, _) => (b"UNSIGNED-PAYLOAD".as_slice(), PayloadCheck::Unsigned, None),
-            (PayloadMode::Sha256(signed), body) => {
-                // The line is there whenever the mode says so.
-                let line = request.payload_line().ok_or(Reason::InvalidPayloadMode)?;
-                match body {
-                    None => (line, PayloadCheck::Sha256, Some(signed)),
-                    Some(_) => (line, PayloadCheck::Compared, None),
-                }
+            (PayloadMode::Unsigned, _) => b"UNSIGNED-PAYLOAD".as_slice(),
+            // The line is there whenever the mode says so.
+            (PayloadMode::Sha256(_) | PayloadMode::Chunked(_), _) => {
+                request.payload_line().ok_or(Reason::InvalidPayloadMode)?
             }
         };
         let string_to_sign = StringToSign::of(request, line);
-        self.check_signature(request, key, &string_to_sign, now)
-            .map_err(|reason| self.disclosed(reason))
-            .and_then(|key| match (request.payload_mode(), body_sha256) {
-                (PayloadMode::Sha256(signed), Some(actual)) if signed != actual => Err(Reason::BodyMismatch),
-                _ => Ok(VerifiedHead::new(
-                    request.carrier(),
-                    request.date.to_system_time(),
-                    key.kind(),
-                    payload_check,
-                    open,
-                )),
-            })
+        let key = self
+            .check_signature(request, key, &string_to_sign, now)
+            .map_err(|reason| self.disclosed(reason))?;
+        let open = match (request.payload_mode(), body_sha256) {
+            (PayloadMode::Sha256(signed), None) => Open::Sha256(signed),
+            (PayloadMode::Sha256(signed), Some(actual)) if signed != actual => {
+                return Err(Reason::BodyMismatch);
+            }
+            (PayloadMode::Sha256(_) | PayloadMode::BodyHash, _) => Open::Compared,
+            (PayloadMode::Unsigned, _) => Open::Unsigned,
+            (PayloadMode::Chunked(chunked), _) => {
+                let chain = chunked.is_signed().then(|| self.chain(request, key));
+                Open::Chunked(Box::new(Decoder::new(&chunked, chain, &self.rules.limits)))
+            }
+        };
+        Ok(VerifiedHead::new(request.carrier(), request.date.to_system_time(), key.kind(), open))
+    }
+
+    /// The chain of signatures that begins with the request's own, which was compared. The key comes out of the cache
+    /// once more, so that no request pays for a chain before it has verified.
+    fn chain(&self, request: &SignedRequest<'_>, key: &ResolvedKey) -> Chain {
+        let signing = self.cache.get(request.credential_bytes(), key);
+        let signing = signing.unwrap_or_else(|| key.derive(request.scope()));
+        Chain::new(&signing, request.date.as_bytes(), request.scope_text(), &request.signature)
     }
 
     /// Compares, and judges the key only for a request whose signature matches.
@@ -291,7 +301,6 @@ impl Served {
 
 /// Rule 7: a session's key comes with its token, any other without one.
 fn check_token(request: &SignedRequest<'_>, key: &ResolvedKey) -> Result<(), Reason> {
-    use crate::key::KeyKind;
     match (key.kind(), request.has_session_token()) {
         (KeyKind::Static, false) | (KeyKind::Temporary, true) => Ok(()),
         (KeyKind::Static, true) => Err(Reason::TokenWithStaticKey),

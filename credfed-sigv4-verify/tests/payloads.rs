@@ -4,6 +4,7 @@
 mod support;
 
 use base64::Engine;
+use bytes::Bytes;
 use credfed_sigv4_verify::{
     BodyCheck, Carrier, PayloadCheck, PayloadMode, Profile, Reason, UnsignedPayload, Verifier,
 };
@@ -41,7 +42,7 @@ fn n28_a_body_other_than_the_signed_one_is_refused() {
         ] {
             let mut open = check(&parts);
             assert!(open.is_open());
-            body.chunks(3).for_each(|piece| open.update(piece));
+            body.chunks(3).for_each(|piece| open.push(Bytes::copy_from_slice(piece)).unwrap());
             assert_eq!(open.finish(), expected);
         }
     }
@@ -54,7 +55,7 @@ fn every_single_bit_of_the_body_counts() {
         let mut body = BODY.to_vec();
         body[bit / 8] ^= 1 << (bit % 8);
         let mut open = check(&parts);
-        open.update(&body);
+        open.push(body.into()).unwrap();
         assert_eq!(open.finish(), Err(Reason::BodyMismatch));
     }
 }
@@ -73,7 +74,7 @@ fn a_body_that_is_there_already_is_compared_at_once() {
     let parts = plain().payload(&hash()).parts();
     let head = verify_body(&s3(), &parts, &static_key(), BODY).unwrap();
     assert_eq!(head.payload_check(), PayloadCheck::Compared);
-    let check = head.into_body_check();
+    let mut check = head.into_body_check();
     assert!(!check.is_open());
     assert_eq!(check.finish(), Ok(()));
     let verified = verify_body(&s3(), &parts, &static_key(), b"another").map(drop);
@@ -147,11 +148,11 @@ fn presigned_payloads_come_from_the_query_or_a_signed_header() {
     let hash = hash();
     let in_query = Presigned::s3().add("X-Amz-Content-Sha256", &hash).payload(&hash).parts();
     let mut open = check(&in_query);
-    open.update(BODY);
+    open.push(BODY.into()).unwrap();
     assert_eq!(open.finish(), Ok(()));
     let in_header = Presigned::s3().header("x-amz-content-sha256", &hash).payload(&hash).parts();
     let mut open = check(&in_header);
-    open.update(b"another");
+    open.push(b"another".as_slice().into()).unwrap();
     assert_eq!(open.finish(), Err(Reason::BodyMismatch));
     // Both is one too many.
     let both = Presigned::s3()
@@ -170,14 +171,12 @@ fn presigned_payloads_come_from_the_query_or_a_signed_header() {
 }
 
 #[test]
-fn n01_n09_streaming_modes_are_not_implemented_whatever_the_signature() {
+fn modes_that_are_not_served_are_not_implemented_whatever_the_signature() {
     for mode in [
-        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
-        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
-        "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
         "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD",
         "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER",
         "STREAMING-AWS4-HMAC-SHA256-EVENTS",
+        "STREAMING-AWS4-ECDSA-P256-SHA256-EVENTS",
     ] {
         let signed = plain().payload(mode);
         let forged = signed.parts_with(&plain().authorization());
@@ -190,6 +189,31 @@ fn n01_n09_streaming_modes_are_not_implemented_whatever_the_signature() {
         let verified = verify(&s3(), &anonymous, &static_key()).map(drop);
         assert_eq!(verified, Err(Reason::NoCredentials), "{mode}");
     }
+}
+
+#[test]
+fn the_last_piece_of_a_body_waits_for_the_verdict() {
+    let mut open = check(&plain().payload(&hash()).parts());
+    assert_eq!(open.pop(), None);
+    open.push(Bytes::new()).unwrap();
+    open.push(Bytes::from_static(&BODY[..3])).unwrap();
+    assert_eq!(open.pop(), None);
+    open.push(Bytes::from_static(&BODY[3..])).unwrap();
+    assert_eq!(open.pop().as_deref(), Some(&BODY[..3]));
+    assert_eq!((open.pop(), open.held(), open.decoded_rest()), (None, BODY.len() - 3, None));
+    assert_eq!(open.finish(), Ok(()));
+    assert!(!open.is_open());
+    assert_eq!(open.pop().as_deref(), Some(&BODY[3..]));
+    assert_eq!((open.pop(), open.finish()), (None, Ok(())));
+}
+
+#[test]
+fn of_a_body_that_was_refused_nothing_more_comes_out() {
+    let mut open = check(&plain().payload(&hash()).parts());
+    open.push(Bytes::from_static(b"the bodY")).unwrap();
+    assert_eq!(open.finish(), Err(Reason::BodyMismatch));
+    assert_eq!(open.push(Bytes::from_static(BODY)), Err(Reason::BodyMismatch));
+    assert_eq!((open.pop(), open.held(), open.finish()), (None, 0, Err(Reason::BodyMismatch)));
 }
 
 #[test]
@@ -218,7 +242,7 @@ fn a_strangers_put_is_accepted_with_its_body_only() {
     let request = http::Request::put("https://bucket.s3.amazonaws.com/a").body("the body").unwrap();
     let parts = signer.sign(request);
     let mut open = check(&parts);
-    open.update(BODY);
+    open.push(BODY.into()).unwrap();
     assert_eq!(open.finish(), Ok(()));
     assert_eq!(
         signer.sign(get("https://bucket.s3.amazonaws.com/a")).headers["x-amz-content-sha256"],

@@ -138,7 +138,7 @@ fn verdict(verifier: &Verifier, parts: &Parts, key: &ResolvedKey, body: &[u8]) -
             return verifier.verify_with_body_hash(&request, Some(key), support::now(), hash).map(drop);
         }
         let mut check = verifier.verify(&request, Some(key), support::now())?.into_body_check();
-        check.update(body);
+        check.push(bytes::Bytes::copy_from_slice(body))?;
         check.finish()
     };
     let cold = verify();

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use credfed_sigv4_verify::danger::Knobs;
 use credfed_sigv4_verify::{
-    BuildError, Carrier, Limit, Limits, Malformed, Protocol, Reason, SignedRequest, Verifier,
+    BuildError, Carrier, Checksum, Limit, Limits, Malformed, Protocol, Reason, SignedRequest, Verifier,
 };
 use support::by_hand::{ByHand, Presigned};
+use support::chunked::{Mode, Upload};
 use support::{SECRET, now, s3, session_key, static_key, verify};
 
 type Answer = (&'static str, u16);
@@ -53,6 +54,26 @@ fn table() -> Vec<(Reason, [Answer; 3])> {
         (Reason::MalformedRequest(Malformed::NonNormalPath), argument("InvalidURI")),
         (Reason::LimitExceeded(Limit::QueryBytes), argument("InvalidURI")),
         (Reason::LimitExceeded(Limit::SessionToken), argument("RequestHeaderSectionTooLarge")),
+        (Reason::LimitExceeded(Limit::SignedChunk), argument("InvalidRequest")),
+        (Reason::MalformedRequest(Malformed::DecodedLength), argument("InvalidRequest")),
+        (Reason::StreamingWithoutUpload, argument("InvalidRequest")),
+        (Reason::UnsupportedTrailer, argument("InvalidRequest")),
+        (Reason::ChecksumNotImplemented, [("NotImplemented", 501); 3]),
+        (
+            Reason::MissingDecodedLength,
+            [
+                ("MissingContentLength", 411),
+                ("MissingContentLength", 411),
+                ("MissingContentLengthException", 411),
+            ],
+        ),
+        (Reason::MalformedChunk, with(("IncompleteBody", 400))),
+        (Reason::DecodedLengthMismatch, with(("IncompleteBody", 400))),
+        (Reason::ChunkSignatureMismatch, with(("SignatureDoesNotMatch", 403))),
+        (Reason::TrailerSignatureMismatch, with(("SignatureDoesNotMatch", 403))),
+        (Reason::MalformedTrailer, with(("MalformedTrailerError", 400))),
+        (Reason::InvalidChecksum(Checksum::Crc32), with(("InvalidRequest", 400))),
+        (Reason::ChecksumMismatch(Checksum::Crc64Nvme), with(("BadDigest", 400))),
         (Reason::ScopeDate(header), incomplete(("AuthorizationHeaderMalformed", 400))),
         (
             Reason::WrongRegion { carrier: header, expected: "eu-west-1".into() },
@@ -227,6 +248,14 @@ fn canaries_appear_nowhere() {
         let late = support::verify_at(&verifier, &parts, &session_key(), now() + Duration::from_secs(9_999));
         tell(&mut texts, &late.unwrap_err());
     }
+    for mode in Mode::ALL {
+        let upload = Upload::new(mode, TOKEN.as_bytes(), 5);
+        let head = verify(&verifier, &upload.request.parts(), &static_key()).unwrap();
+        show(&mut texts, &head);
+        let mut check = head.into_body_check();
+        check.push(upload.body().into()).unwrap();
+        show(&mut texts, &check);
+    }
     show(&mut texts, &verifier);
     for (reason, _) in table() {
         tell(&mut texts, &reason);
@@ -253,4 +282,17 @@ fn tell(texts: &mut Vec<String>, reason: &Reason) {
     for protocol in [Protocol::S3, Protocol::Query, Protocol::Json] {
         texts.push(reason.message(protocol).into_owned());
     }
+}
+
+#[test]
+fn the_messages_about_checksums_name_them() {
+    let message = |reason: Reason| reason.message(Protocol::S3).into_owned();
+    assert_eq!(
+        message(Reason::ChecksumMismatch(Checksum::Crc64Nvme)),
+        "The CRC64NVME you specified did not match the calculated checksum."
+    );
+    assert_eq!(
+        message(Reason::InvalidChecksum(Checksum::Sha1)),
+        "Value for x-amz-checksum-sha1 trailing header is invalid."
+    );
 }

@@ -21,7 +21,7 @@ mod xml;
 
 #[cfg(feature = "verify")]
 pub use authorize::{AccessRequest, AllowVerified, Authorize, Denied};
-pub use payload::PayloadSha256;
+pub use payload::{DecodedLength, PayloadSha256};
 #[cfg(all(feature = "session", feature = "oidc"))]
 pub use resolve::JwtSessionResolver;
 #[cfg(feature = "session")]

@@ -13,6 +13,8 @@ use http::uri::{PathAndQuery, Uri};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::payload::DecodedLength;
+
 /// Removes from a request's head what belongs to the hop that was verified.
 ///
 /// - `Authorization`, and the `x-amz-*` headers that carry a signature: date, content-sha256, security-token,
@@ -21,6 +23,10 @@ use tower_service::Service;
 /// - Every `x-amz-*` parameter of the query. In a presigned request the ones that stand for headers become headers,
 ///   except those of server-side encryption, which are not effective in a URL. With credentials in the header they
 ///   have no effect, and none is given to them further on.
+///
+/// - Of a request whose body was decoded ([`DecodedLength`] in its extensions) what described the encoded one:
+///   x-amz-decoded-content-length, x-amz-trailer, and x-amz-sdk-checksum-algorithm, which no upstream takes without the
+///   checksum. `aws-chunked` and the length of the encoded body are gone already.
 ///
 /// Path and all other parameters stay byte for byte. A parameter that no header can carry is dropped; the verifier
 /// refuses such a request before.
@@ -32,6 +38,11 @@ pub fn strip_credentials(parts: &mut Parts) {
     strip_hop_by_hop(&mut parts.headers);
     for name in SIGNATURE_HEADERS {
         parts.headers.remove(name);
+    }
+    if parts.extensions.get::<DecodedLength>().is_some() {
+        for name in ENCODED_HEADERS {
+            parts.headers.remove(name);
+        }
     }
     strip_query(parts, presigned);
 }
@@ -119,6 +130,13 @@ const SIGNATURE_HEADERS: [HeaderName; 6] = [
     HeaderName::from_static("x-amz-security-token"),
     HeaderName::from_static("x-amz-region-set"),
     HeaderName::from_static("x-amz-s3session-token"),
+];
+
+/// What is only true of an `aws-chunked` body.
+const ENCODED_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("x-amz-decoded-content-length"),
+    HeaderName::from_static("x-amz-trailer"),
+    HeaderName::from_static("x-amz-sdk-checksum-algorithm"),
 ];
 
 const HOP_HEADERS: [HeaderName; 13] = [

@@ -15,12 +15,11 @@ import urllib.parse
 from unittest import mock
 
 import boto3
-import botocore.auth
 from boto3.s3.transfer import TransferConfig
 from botocore import UNSIGNED
 from botocore.config import Config
 
-from harness import GATEWAY, Checks, Gateway, equal, http, refused
+from harness import GATEWAY, Checks, Gateway, TlsFront, equal, http, refused
 
 MIB = 1 << 20
 ODD_KEYS = ["a folder/with blank", "plus+and&=?#", "percent%25%2F", "grüße/日本語", "~tilde'(quote)!*", "semi;colon@:,$"]
@@ -30,11 +29,12 @@ BIG = b"".join(hashlib.sha256(number.to_bytes(8, "big")).digest() for number in 
 checks = Checks()
 
 
-def client(gateway, key=None, **config):
+def client(gateway, key=None, front=None, **config):
     access, secret = key or gateway.key
     return boto3.client(
         "s3",
-        endpoint_url=gateway.url,
+        endpoint_url=front.url if front else gateway.url,
+        verify=front.certificate if front else None,
         region_name=gateway.exports["AWS_REGION"],
         aws_access_key_id=access,
         aws_secret_access_key=secret,
@@ -154,27 +154,68 @@ def boto3_checksums(gateway):
         equal("x-amz-trailer" in names, False)
         equal(any(name.startswith("x-amz-checksum-") for name in names), mode == "when_supported")
 
-    def chunked():
-        """The aws-chunked modes are not offered yet; the answer says so and is no success."""
-        s3 = client(gateway)
-        names = ["STREAMING-UNSIGNED-PAYLOAD-TRAILER", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"]
-        for name in names:
-            def announce(request, name=name, **_):
-                request.headers["X-Amz-Content-SHA256"] = name
-                request.headers["X-Amz-Decoded-Content-Length"] = "7"
-                request.headers["Content-Encoding"] = "aws-chunked"
-            s3.meta.events.register("before-sign.s3.PutObject", announce, unique_id="mode")
-            with mock.patch.object(botocore.auth.S3SigV4Auth, "_modify_request_before_signing",
-                                   botocore.auth.SigV4Auth._modify_request_before_signing), \
-                 mock.patch.object(botocore.auth.S3SigV4Auth, "payload", lambda self, request, name=name: name):
-                refused("NotImplemented", s3.put_object, Bucket="e2e", Key="chunked", Body=b"content")
-            s3.meta.events.unregister("before-sign.s3.PutObject", unique_id="mode")
-        refused("NoSuchKey", s3.get_object, Bucket="e2e", Key="chunked")
-
     for mode in ("when_required", "when_supported"):
         checks.run(f"boto3: checksums {mode}", put, mode, b"content")
         checks.run(f"boto3: checksums {mode}, of a stream", put, mode, io.BytesIO(b"content"))
-    checks.run("boto3: aws-chunked is NotImplemented", chunked)
+
+
+def boto3_chunked(gateway, front):
+    """Over TLS boto3 sends a body in chunks, its checksum behind them, unless told otherwise."""
+
+    def seen_by(s3, operation):
+        seen = []
+        s3.meta.events.register(f"before-send.s3.{operation}", lambda request, **_: seen.append(request.headers))
+        return seen
+
+    def is_chunked(headers, algorithm):
+        found = {name.lower(): value.decode() if isinstance(value, bytes) else value
+                 for name, value in headers.items()}
+        equal(found["x-amz-content-sha256"], "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+        equal(found["x-amz-trailer"], f"x-amz-checksum-{algorithm.lower()}")
+
+    def put(body, algorithm="CRC32", **parameters):
+        s3 = client(gateway, front=front)
+        seen = seen_by(s3, "PutObject")
+        if algorithm != "CRC32":
+            parameters["ChecksumAlgorithm"] = algorithm
+        s3.put_object(Bucket="e2e", Key="chunked", Body=body, **parameters)
+        is_chunked(seen[0], algorithm)
+        got = s3.get_object(Bucket="e2e", Key="chunked")
+        equal(got["Body"].read(), b"" if body == b"" else b"content")
+        equal(got.get("ContentEncoding"), parameters.get("ContentEncoding"))
+
+    def parts():
+        s3 = client(gateway, front=front)
+        seen = seen_by(s3, "UploadPart")
+        config = TransferConfig(multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB, max_concurrency=4)
+        s3.upload_fileobj(io.BytesIO(BIG), "e2e", "chunked parts", Config=config)
+        equal(len(seen), 4)
+        for headers in seen:
+            is_chunked(headers, "CRC32")
+        got = io.BytesIO()
+        s3.download_fileobj("e2e", "chunked parts", got, Config=config)
+        equal(hashlib.sha256(got.getvalue()).hexdigest(), hashlib.sha256(BIG).hexdigest())
+
+    def wrong_checksum():
+        s3 = client(gateway, front=front)
+        with mock.patch("botocore.httpchecksum.Crc32Checksum.digest", return_value=b"nope"):
+            refused("BadDigest", s3.put_object, Bucket="e2e", Key="wrong checksum", Body=b"content")
+        refused("NoSuchKey", s3.get_object, Bucket="e2e", Key="wrong checksum")
+
+    def not_computed():
+        s3 = client(gateway, front=front)
+        refused("NotImplemented", s3.put_object, Bucket="e2e", Key="not computed", Body=b"content",
+                ChecksumAlgorithm="SHA512")
+
+    checks.run("boto3 over TLS: chunks with a checksum behind them", put, b"content")
+    checks.run("boto3 over TLS: of a stream", put, io.BytesIO(b"content"))
+    checks.run("boto3 over TLS: of nothing", put, b"")
+    checks.run("boto3 over TLS: of a compressed body", lambda: put(b"content", ContentEncoding="gzip"))
+    for algorithm in ("SHA1", "SHA256"):
+        checks.run(f"boto3 over TLS: {algorithm}", put, b"content", algorithm)
+    checks.run("boto3 over TLS: 20 MiB in parts, each in chunks", parts)
+    checks.run("boto3 over TLS: a wrong checksum is BadDigest", wrong_checksum)
+    checks.run("boto3 over TLS: a checksum that is not computed is NotImplemented", not_computed)
 
 
 def boto3_presign(s3):
@@ -661,6 +702,8 @@ def main():
         boto3_basics(s3)
         boto3_parts(s3)
         boto3_checksums(gateway)
+        with TlsFront(gateway) as front:
+            boto3_chunked(gateway, front)
         boto3_presign(s3)
         boto3_refusals(gateway)
         aws_cli(gateway)

@@ -1,11 +1,13 @@
 """Starts gateways, runs checks, counts."""
 
+import asyncio
 import ctypes
 import os
 import queue
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -13,6 +15,7 @@ import threading
 import time
 import traceback
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from botocore.exceptions import ClientError
@@ -138,6 +141,49 @@ class Gateway:
 
     def __exit__(self, *_):
         self.stop()
+
+
+class TlsFront:
+    """Ends TLS in front of a gateway and passes every byte on, `Host` as it came: SDKs send other payload modes over
+    TLS than over plain HTTP."""
+
+    def __init__(self, gateway):
+        self.folder = tempfile.mkdtemp(prefix="credfed-e2e-")
+        self.certificate = os.path.join(self.folder, "certificate.pem")
+        key = os.path.join(self.folder, "key.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=front",
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", self.certificate],
+                       check=True, capture_output=True, timeout=120)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, key)
+        self._behind = urllib.parse.urlsplit(gateway.url)
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        serving = asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
+        self._server = asyncio.run_coroutine_threadsafe(serving, self._loop).result(60)
+        self.url = f"https://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def _serve(self, reader, writer):
+        from_gateway, to_gateway = await asyncio.open_connection(self._behind.hostname, self._behind.port)
+        await asyncio.gather(self._pass_on(reader, to_gateway), self._pass_on(from_gateway, writer))
+
+    @staticmethod
+    async def _pass_on(reader, writer):
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._loop.call_soon_threadsafe(self._server.close)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Checks:

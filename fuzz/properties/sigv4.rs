@@ -122,7 +122,7 @@ fn verify(verifier: &Verifier, parts: &Parts, key: &ResolvedKey) -> Result<(), R
     }
     let head = verifier.verify(&request, Some(key), support::now())?;
     let mut check = head.into_body_check();
-    check.update(b"body");
+    check.push(b"body".as_slice().into())?;
     check.finish()
 }
 

@@ -62,6 +62,12 @@ impl Reason {
             .into(),
             (Self::WrongRegion { .. }, _) => "Credential should be scoped to a valid region.".into(),
             (Self::WrongService { .. }, _) => "Credential should be scoped to correct service.".into(),
+            (Self::InvalidChecksum(checksum), _) => {
+                format!("Value for {} trailing header is invalid.", checksum.header_name()).into()
+            }
+            (Self::ChecksumMismatch(checksum), _) => {
+                format!("The {checksum} you specified did not match the calculated checksum.").into()
+            }
             _ => self.row().1.into(),
         }
     }
@@ -122,7 +128,7 @@ impl Reason {
             ),
             Self::LimitExceeded(limit) => {
                 let s3 = match limit {
-                    Limit::Method => "InvalidRequest",
+                    Limit::Method | Limit::SignedChunk => "InvalidRequest",
                     Limit::PathBytes | Limit::QueryBytes | Limit::QueryParameters => "InvalidURI",
                     Limit::SignedHeaderNames | Limit::SignedHeaderBytes | Limit::SessionToken => {
                         "RequestHeaderSectionTooLarge"
@@ -151,7 +157,10 @@ impl Reason {
                 (("AccessDenied", 403), MISMATCH.1, MISMATCH.2),
                 "There were headers present in the request which were not signed",
             ),
-            Self::SignatureMismatch | Self::SignedHeaderMissing => (
+            Self::SignatureMismatch
+            | Self::SignedHeaderMissing
+            | Self::ChunkSignatureMismatch
+            | Self::TrailerSignatureMismatch => (
                 MISMATCH,
                 "The request signature we calculated does not match the signature you provided. \
                  Check your key and signing method.",
@@ -164,7 +173,23 @@ impl Reason {
                 INVALID_ARGUMENT,
                 "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a known streaming mode, or a valid SHA-256.",
             ),
-            Self::PayloadModeNotImplemented | Self::S3SessionToken => (
+            Self::StreamingWithoutUpload => (
+                (("InvalidRequest", 400), ("InvalidParameterValue", 400), ("ValidationException", 400)),
+                "The value of x-amz-content-sha256 header is invalid.",
+            ),
+            Self::MissingDecodedLength => (
+                (
+                    ("MissingContentLength", 411),
+                    ("MissingContentLength", 411),
+                    ("MissingContentLengthException", 411),
+                ),
+                "You must provide the Content-Length HTTP header.",
+            ),
+            Self::UnsupportedTrailer => (
+                (("InvalidRequest", 400), ("InvalidParameterValue", 400), ("ValidationException", 400)),
+                "The value specified in the x-amz-trailer header is not supported",
+            ),
+            Self::PayloadModeNotImplemented | Self::ChecksumNotImplemented | Self::S3SessionToken => (
                 (("NotImplemented", 501), ("NotImplemented", 501), ("NotImplemented", 501)),
                 "A header you provided implies functionality that is not implemented",
             ),
@@ -207,9 +232,26 @@ impl Reason {
                 (("XAmzContentSHA256Mismatch", 400), MISMATCH.1, MISMATCH.2),
                 "The provided 'x-amz-content-sha256' header does not match what was computed.",
             ),
-            Self::IncompleteBody => (
+            Self::IncompleteBody | Self::MalformedChunk => (
                 (("IncompleteBody", 400), MISMATCH.1, MISMATCH.2),
                 "The request body terminated unexpectedly",
+            ),
+            Self::DecodedLengthMismatch => (
+                (("IncompleteBody", 400), MISMATCH.1, MISMATCH.2),
+                "You did not provide the number of bytes specified by the Content-Length HTTP header",
+            ),
+            Self::MalformedTrailer => (
+                (("MalformedTrailerError", 400), MISMATCH.1, MISMATCH.2),
+                "The request contained trailing data that was not well-formed or did not conform to our \
+                 published schema.",
+            ),
+            Self::InvalidChecksum(_) => (
+                (("InvalidRequest", 400), MISMATCH.1, MISMATCH.2),
+                "Value for a checksum trailing header is invalid.",
+            ),
+            Self::ChecksumMismatch(_) => (
+                (("BadDigest", 400), MISMATCH.1, MISMATCH.2),
+                "The checksum you specified did not match the calculated checksum.",
             ),
             Self::EntityTooLarge => (
                 (
@@ -241,6 +283,7 @@ impl Malformed {
             Self::NonNormalPath => "The path has empty or dot segments.",
             Self::Query => "Couldn't parse the specified query.",
             Self::Host => "The Host header is missing or differs from the request target.",
+            Self::DecodedLength => "x-amz-decoded-content-length must be a decimal number of bytes.",
             Self::Connection => "The Connection header names a header that is part of the signature.",
         }
     }

@@ -6,6 +6,7 @@ mod rule;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use crate::chunked::Checksum;
 use crate::limits::Limit;
 use crate::request::Carrier;
 
@@ -85,8 +86,16 @@ pub enum Reason {
     InvalidPayloadMode,
     /// A payload mode that AWS knows and this verifier does not serve.
     PayloadModeNotImplemented,
-    /// UNSIGNED-PAYLOAD where policy wants the body signed.
+    /// UNSIGNED-PAYLOAD, or chunks without signatures, where policy wants the body signed.
     UnsignedPayloadRefused,
+    /// A streaming mode with a method that uploads nothing.
+    StreamingWithoutUpload,
+    /// A streaming mode without x-amz-decoded-content-length.
+    MissingDecodedLength,
+    /// x-amz-trailer names a field that is no checksum.
+    UnsupportedTrailer,
+    /// x-amz-trailer names a checksum that AWS knows, or may come to know, and this verifier does not compute.
+    ChecksumNotImplemented,
     /// S3 Express session tokens (x-amz-s3session-token) are not served.
     S3SessionToken,
     /// The caller of the library has to hash the body and use
@@ -112,6 +121,21 @@ pub enum Reason {
     BodyMismatch,
     /// The body ended early.
     IncompleteBody,
+    /// A chunked body does not read as its grammar wants, or goes on after its end.
+    MalformedChunk,
+    /// The chunks have another length together than x-amz-decoded-content-length says.
+    DecodedLengthMismatch,
+    /// The signature of a chunk does not match.
+    ChunkSignatureMismatch,
+    /// The signature of the trailer does not match.
+    TrailerSignatureMismatch,
+    /// The trailer does not read as its grammar wants, or has other fields than x-amz-trailer declares;
+    /// x-amz-trailer itself is malformed, missing, or goes with a mode that has no trailer.
+    MalformedTrailer,
+    /// A checksum in the trailer is not base64 of the right length.
+    InvalidChecksum(Checksum),
+    /// The decoded body has another checksum than the trailer says.
+    ChecksumMismatch(Checksum),
     /// The body is longer than what may be buffered.
     EntityTooLarge,
     /// The service around the verifier failed.
@@ -150,6 +174,8 @@ pub enum Malformed {
     Host,
     /// Connection names a header that the signature covers, or more than 32.
     Connection,
+    /// x-amz-decoded-content-length is no decimal number of 64 bits.
+    DecodedLength,
 }
 
 impl fmt::Display for Reason {
@@ -179,6 +205,10 @@ impl fmt::Display for Reason {
             Self::InvalidPayloadMode => "x-amz-content-sha256 is no hash and no known mode",
             Self::PayloadModeNotImplemented => "payload mode not implemented",
             Self::UnsignedPayloadRefused => "unsigned payload refused by policy",
+            Self::StreamingWithoutUpload => "streaming mode with a method that uploads nothing",
+            Self::MissingDecodedLength => "x-amz-decoded-content-length missing",
+            Self::UnsupportedTrailer => "x-amz-trailer names what is no checksum",
+            Self::ChecksumNotImplemented => "x-amz-trailer names a checksum that is not implemented",
             Self::S3SessionToken => "s3 express session tokens not served",
             Self::BodyHashRequired => "the body has to be hashed before verification",
             Self::UnknownKey => "unknown access key",
@@ -191,6 +221,17 @@ impl fmt::Display for Reason {
             Self::AccessDenied => "access denied",
             Self::BodyMismatch => "body differs from the signed hash",
             Self::IncompleteBody => "body ended early",
+            Self::MalformedChunk => "malformed chunk",
+            Self::DecodedLengthMismatch => "body differs from its decoded length",
+            Self::ChunkSignatureMismatch => "signature mismatch of a chunk",
+            Self::TrailerSignatureMismatch => "signature mismatch of the trailer",
+            Self::MalformedTrailer => "malformed trailer",
+            Self::InvalidChecksum(checksum) => {
+                return write!(f, "malformed {checksum} in the trailer");
+            }
+            Self::ChecksumMismatch(checksum) => {
+                return write!(f, "body differs from its {checksum} in the trailer");
+            }
             Self::EntityTooLarge => "body too large",
             Self::Internal => "internal error",
         };
@@ -217,6 +258,7 @@ impl fmt::Display for Malformed {
             Self::Query => "query",
             Self::Host => "host",
             Self::Connection => "connection names a covered header",
+            Self::DecodedLength => "decoded length",
         })
     }
 }

@@ -18,6 +18,10 @@ impl Reason {
             | Self::InvalidPayloadMode
             | Self::PayloadModeNotImplemented
             | Self::UnsignedPayloadRefused
+            | Self::StreamingWithoutUpload
+            | Self::MissingDecodedLength
+            | Self::UnsupportedTrailer
+            | Self::ChecksumNotImplemented
             | Self::BodyHashRequired => 10,
             Self::S3SessionToken
             | Self::TokenWithStaticKey
@@ -25,7 +29,15 @@ impl Reason {
             | Self::InvalidToken
             | Self::ExpiredToken => 7,
             Self::UnknownKey | Self::SignatureMismatch => 12,
-            Self::BodyMismatch | Self::IncompleteBody => 11,
+            Self::BodyMismatch
+            | Self::IncompleteBody
+            | Self::MalformedChunk
+            | Self::DecodedLengthMismatch
+            | Self::ChunkSignatureMismatch
+            | Self::TrailerSignatureMismatch
+            | Self::MalformedTrailer
+            | Self::InvalidChecksum(_)
+            | Self::ChecksumMismatch(_) => 11,
             Self::ResolverUnavailable | Self::AccessDenied | Self::Internal => return None,
         })
     }
@@ -41,6 +53,7 @@ impl Malformed {
             Self::SignedHeaders | Self::Connection => 6,
             Self::Token => 7,
             Self::Path | Self::NonNormalPath | Self::Query | Self::Host => 8,
+            Self::DecodedLength => 10,
             Self::Signature => 12,
         }
     }

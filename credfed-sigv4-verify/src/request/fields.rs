@@ -27,6 +27,8 @@ pub(super) struct Fields<'a> {
     amz_date: Option<&'a [u8]>,
     date: Option<DateHeader<'a>>,
     pub(super) content_sha256: Option<&'a [u8]>,
+    pub(super) decoded_length: Option<&'a [u8]>,
+    pub(super) trailer: Option<&'a [u8]>,
     pub(super) token: Option<&'a [u8]>,
     pub(super) visible_token: bool,
     pub(super) signed_bytes: usize,
@@ -139,6 +141,8 @@ impl<'a> Fields<'a> {
                 exempt = rules.knobs.token_outside_signature;
                 set_once(&mut self.token, value)?;
             }
+            "x-amz-decoded-content-length" => set_once(&mut self.decoded_length, value)?,
+            "x-amz-trailer" => set_once(&mut self.trailer, value)?,
             "x-amz-s3session-token" => return Err(Reason::S3SessionToken),
             "x-amz-cf-id" => exempt = rules.knobs.behind_cloudfront,
             _ => {}
@@ -294,6 +298,10 @@ pub(super) fn check_hoisted(
         let name = hoisted_name(pair, query).ok_or_else(|| malformed.clone())?;
         if name == "x-amz-s3session-token" {
             return Err(Reason::S3SessionToken);
+        }
+        // A presigned request has no trailer.
+        if name == "x-amz-trailer" {
+            return Err(Reason::MalformedTrailer);
         }
         if parts.headers.contains_key(name.as_str()) || seen.contains(&name) {
             return Err(malformed);

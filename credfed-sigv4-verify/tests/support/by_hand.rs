@@ -6,7 +6,7 @@ use http::request::Parts;
 use super::{ACCESS_KEY, SECRET, SignedAs, authorization, authorization_by, signature};
 
 /// A header-signed request whose canonical form the test spells out.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct ByHand {
     pub(crate) method: &'static str,
     /// As on the wire, query included.
@@ -105,7 +105,7 @@ impl ByHand {
 }
 
 /// A presigned GET whose query the test controls.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Presigned {
     pub(crate) path: &'static str,
     /// Encoded names and values; all but X-Amz-Signature, in any order.

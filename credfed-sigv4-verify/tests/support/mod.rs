@@ -2,13 +2,14 @@
 #![allow(dead_code, reason = "each test file uses its share")]
 
 pub(crate) mod by_hand;
+pub(crate) mod chunked;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
-    SigningSettings, UriPathNormalizationMode, sign,
+    SigningSettings, UriPathNormalizationMode, sign as sign_by_aws,
 };
 use aws_sigv4::sign::v4;
 use credfed_sigv4_verify::{
@@ -170,7 +171,7 @@ impl Signer {
                 .collect();
             let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             let signable = SignableRequest::new(&method, uri, headers, body).unwrap();
-            sign(signable, &params).unwrap().into_parts()
+            sign_by_aws(signable, &params).unwrap().into_parts()
         };
         instructions.apply_to_request_http1x(&mut request);
         received(request.into_parts().0)
@@ -256,9 +257,13 @@ pub(crate) fn authorization_by(
 pub(crate) fn signature(secret: &str, canonical_request: &str, service: &str) -> String {
     let scope = format!("20150830/us-east-1/{service}/aws4_request");
     let hash = hex(&Sha256::digest(canonical_request));
-    let string_to_sign = format!("AWS4-HMAC-SHA256\n20150830T123600Z\n{scope}\n{hash}");
+    sign(secret, &scope, &format!("AWS4-HMAC-SHA256\n20150830T123600Z\n{scope}\n{hash}"))
+}
+
+/// The signature of a string to sign, by the book.
+pub(crate) fn sign(secret: &str, scope: &str, string_to_sign: &str) -> String {
     let mut key = format!("AWS4{secret}").into_bytes();
-    for part in scope.split('/').chain([string_to_sign.as_str()]) {
+    for part in scope.split('/').chain([string_to_sign]) {
         let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
         mac.update(part.as_bytes());
         key = mac.finalize().into_bytes().to_vec();

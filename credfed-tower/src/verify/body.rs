@@ -17,7 +17,9 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// The payload of a request whose head was verified.
 ///
 /// Where the caller declared a hash, frames pass on one behind: the last one comes only when the hash of the whole
-/// body has matched, or the error comes in its place. So whoever forwards this body with a `Content-Length` never
+/// body has matched, or the error comes in its place. An `aws-chunked` body is decoded: the bytes of a signed chunk come
+/// when its signature has matched, and the last ones only when the whole body has passed, with its trailer, its
+/// checksums and its length; the size hint is exact from the start. So whoever forwards this body with a `Content-Length` never
 /// completes a request whose payload is not the one that was signed, even though HTTP servers and clients stop
 /// reading at that length and would never see an error behind it.
 ///
@@ -57,7 +59,7 @@ where
     ///
     /// A body that is at its end already is compared here, before the inner service is called.
     pub(super) fn bind(head: VerifiedHead, body: B) -> Result<(Self, Option<Watch<B>>), Reason> {
-        let check = head.into_body_check();
+        let mut check = head.into_body_check();
         if !check.is_open() {
             return Ok((Self { kind: Kind::Open(body) }, None));
         }

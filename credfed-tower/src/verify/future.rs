@@ -24,7 +24,7 @@ use super::layer::Shared;
 use super::reject::{AnswerBody, Refusal, request_id};
 use super::watch::{DRAIN_LIMIT, Verdict, Watch};
 use crate::authorize::{AccessRequest, Authorize, Denied};
-use crate::payload::PayloadSha256;
+use crate::payload::{DecodedLength, PayloadSha256, describe_decoded};
 use crate::resolve::{KeyRequest, ResolveError, ResolveKey, Resolved};
 
 /// The response of [`VerifySigV4`](super::VerifySigV4).
@@ -72,6 +72,11 @@ where
         decision: A::Future,
         verified: Option<Verified<R::Claims>>,
     },
+    /// A chunked body of no bytes is checked before the inner service is called: there is no last byte to wait.
+    Empty {
+        request: Option<Request<VerifiedBody<B>>>,
+        budget: usize,
+    },
     Call(#[pin] S::Future),
     /// The inner service answered success without having read the body to its verified end.
     Drain {
@@ -85,6 +90,8 @@ struct Verified<C> {
     head: VerifiedHead,
     caller: Caller<C>,
     payload: Option<PayloadSha256>,
+    /// Where the body is decoded.
+    decoded: Option<DecodedLength>,
     /// What the inner service has to see in place of what is on the wire.
     changes: Changes,
     /// The body, where it had to be read first.
@@ -161,6 +168,16 @@ where
                     let verified = verified.take().ok_or(Reason::Internal)?;
                     self.call(verified)?;
                 }
+                StageProjection::Empty { request, budget } => {
+                    let watch = self.watch.as_ref().ok_or(Reason::Internal)?;
+                    match ready!(watch.lock().poll_drain(cx, budget)) {
+                        Verdict::Verified => {}
+                        Verdict::Failed(reason) => return Poll::Ready(Err(reason)),
+                        Verdict::Unread => return Poll::Ready(Err(Reason::IncompleteBody)),
+                    }
+                    let calling = self.service.call(request.take().ok_or(Reason::Internal)?);
+                    self.stage.set(Stage::Call(calling));
+                }
                 StageProjection::Call(calling) => {
                     let answer = ready!(calling.poll(cx));
                     let verdict =
@@ -215,13 +232,14 @@ where
             Err(error) => return Poll::Ready(Err(unresolved(self.shared, &signed, error, *self.now))),
         };
         let head = verifier.verify(&signed, Some(&resolved.key), *self.now)?;
-        let payload = match signed.payload_mode() {
-            PayloadMode::Sha256(hash) => Some(PayloadSha256(hash)),
-            _ => None,
+        let (payload, decoded) = match signed.payload_mode() {
+            PayloadMode::Sha256(hash) => (Some(PayloadSha256(hash)), None),
+            PayloadMode::Chunked(chunked) => (None, Some(DecodedLength(chunked.decoded_length()))),
+            _ => (None, None),
         };
         let (caller, decision) = decide(self.shared, parts, &signed, &head, resolved)?;
         let changes = Changes::of(&signed);
-        let verified = Some(Verified { head, caller, payload, changes, buffered: None });
+        let verified = Some(Verified { head, caller, payload, decoded, changes, buffered: None });
         self.stage.set(Stage::Authorize { decision, verified });
         Poll::Ready(Ok(()))
     }
@@ -257,13 +275,13 @@ where
         let (caller, decision) = decide(self.shared, parts, &signed, &head, resolved)?;
         let (payload, buffered) = (Some(PayloadSha256(hash)), Some(read.split().freeze()));
         let changes = Changes::of(&signed);
-        let verified = Some(Verified { head, caller, payload, changes, buffered });
+        let verified = Some(Verified { head, caller, payload, decoded: None, changes, buffered });
         self.stage.set(Stage::Authorize { decision, verified });
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, verified: Verified<R::Claims>) -> Result<(), Reason> {
-        let Verified { head, caller, payload, changes, buffered } = verified;
+        let Verified { head, caller, payload, decoded, changes, buffered } = verified;
         let (mut parts, body) = self.request.take().ok_or(Reason::Internal)?;
         let (body, watch) = match buffered {
             Some(bytes) => (VerifiedBody::buffered(head, bytes), None),
@@ -273,11 +291,21 @@ where
         parts.extensions.insert(caller);
         // One that an outer layer left would be taken for what the caller signed.
         parts.extensions.remove::<PayloadSha256>();
+        parts.extensions.remove::<DecodedLength>();
         if let Some(payload) = payload {
             parts.extensions.insert(payload);
         }
+        if let Some(decoded) = decoded {
+            describe_decoded(&mut parts.headers, decoded);
+            parts.extensions.insert(decoded);
+        }
         *self.watch = watch;
-        let calling = self.service.call(Request::from_parts(parts, body));
+        let request = Request::from_parts(parts, body);
+        if decoded == Some(DecodedLength(0)) && self.watch.is_some() {
+            self.stage.set(Stage::Empty { request: Some(request), budget: DRAIN_LIMIT });
+            return Ok(());
+        }
+        let calling = self.service.call(request);
         self.stage.set(Stage::Call(calling));
         Ok(())
     }

@@ -9,7 +9,7 @@
 //!    ([`VerifySigV4Layer::evaluates_session_policies`]);
 //! 5. authorise ([`Authorize`]);
 //! 6. call the inner service with a [`VerifiedBody`], which checks the payload while it streams and keeps its last
-//!    frame back until the check has passed;
+//!    frame back until the check has passed; an `aws-chunked` one comes decoded, under a head that is true for it;
 //! 7. look at the body once more when the inner service has answered: an answer of success to a body that was not
 //!    read to its verified end is replaced.
 //!
@@ -53,6 +53,16 @@
 //! - A CORS preflight (`OPTIONS` without credentials) is answered by a CORS layer outside of this one.
 //! - Trailers of the HTTP message are covered by no signature, so [`VerifiedBody`] drops them.
 //! - Forwarding services put [`StripCredentials`](crate::StripCredentials) behind it.
+//!
+//! # Chunked uploads
+//! The inner service sees a body without chunks, as if the client had sent it so: `Content-Length`, where the client
+//! sent one, is the decoded length, `Content-Encoding` says `aws-chunked` no more, and
+//! [`DecodedLength`](crate::DecodedLength) is in the extensions. What else the client said of the encoding
+//! (x-amz-content-sha256, x-amz-decoded-content-length, x-amz-trailer) stays to be read, until
+//! [`StripCredentials`](crate::StripCredentials) takes it off. The fields of the trailer are verified and not handed on.
+//! One signed chunk is held in memory per request: bound it with
+//! [`Limits::signed_chunk`](credfed_sigv4_verify::Limits::signed_chunk). A body of no bytes is read to its verified end
+//! before the inner service is called.
 //!
 //! # Errors
 //! A refused request is answered in AWS's format for the verifier's protocol; the typed

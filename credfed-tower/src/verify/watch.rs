@@ -47,13 +47,13 @@ impl<B> fmt::Debug for Watch<B> {
 
 pub(super) struct CheckedBody<B> {
     body: B,
-    /// The newest frame: released when a newer one comes, or when everything has passed.
-    held: Option<Bytes>,
+    /// Keeps back what may not be handed on yet.
+    check: BodyCheck,
     progress: Progress,
 }
 
 enum Progress {
-    Reading(BodyCheck),
+    Reading,
     Verified,
     /// The reason stays for the layer after the reader has seen it.
     Failed {
@@ -72,12 +72,12 @@ pub(super) enum Verdict {
 
 impl<B> CheckedBody<B> {
     pub(super) fn new(body: B, check: BodyCheck) -> Self {
-        Self { body, held: None, progress: Progress::Reading(check) }
+        Self { body, check, progress: Progress::Reading }
     }
 
     pub(super) fn verdict(&self) -> Verdict {
         match &self.progress {
-            Progress::Reading(_) => Verdict::Unread,
+            Progress::Reading => Verdict::Unread,
             Progress::Verified => Verdict::Verified,
             Progress::Failed { reason, .. } => Verdict::Failed(reason.clone()),
         }
@@ -94,53 +94,61 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
-            let check = match &mut self.progress {
-                Progress::Verified => return Poll::Ready(self.held.take().map(|last| Ok(Frame::data(last)))),
-                Progress::Failed { told: true, .. } => return Poll::Ready(None),
-                Progress::Failed { reason, told } => {
-                    *told = true;
-                    return Poll::Ready(Some(Err(BodyError::Unverified(reason.clone()))));
-                }
-                Progress::Reading(check) => check,
-            };
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-                Some(Ok(frame)) => {
-                    // Trailers are covered by no signature.
-                    let Ok(data) = frame.into_data() else { continue };
-                    if data.is_empty() {
-                        continue;
-                    }
-                    check.update(&data);
-                    let earlier = self.held.replace(data);
-                    if self.body.is_end_stream() {
-                        self.judge();
-                    }
-                    if let Some(earlier) = earlier {
-                        return Poll::Ready(Some(Ok(Frame::data(earlier))));
-                    }
-                }
-                Some(Err(error)) => {
-                    self.held = None;
-                    self.progress = Progress::Failed { reason: Reason::IncompleteBody, told: true };
-                    return Poll::Ready(Some(Err(BodyError::Transport(error.into()))));
-                }
-                None => self.judge(),
+            if let Progress::Failed { reason, told } = &mut self.progress {
+                let untold = !std::mem::replace(told, true);
+                return Poll::Ready(untold.then(|| Err(BodyError::Unverified(reason.clone()))));
+            }
+            if let Some(data) = self.check.pop() {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
+            if matches!(self.progress, Progress::Verified) {
+                return Poll::Ready(None);
+            }
+            if let Err(error) = ready!(self.poll_wire(cx)) {
+                return Poll::Ready(Some(Err(error)));
             }
         }
     }
 
+    /// Takes one frame from the wire, and says how many bytes it had. One may give several to hand on, or none.
+    fn poll_wire(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, BodyError>> {
+        Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                // Trailers of the message are covered by no signature.
+                let data = frame.into_data().unwrap_or_default();
+                let size = data.len();
+                match self.check.push(data) {
+                    Err(reason) => self.progress = Progress::Failed { reason, told: false },
+                    Ok(()) if self.body.is_end_stream() => self.judge(),
+                    Ok(()) => {}
+                }
+                Ok(size)
+            }
+            Some(Err(error)) => {
+                self.progress = Progress::Failed { reason: Reason::IncompleteBody, told: true };
+                Err(BodyError::Transport(error.into()))
+            }
+            None => {
+                self.judge();
+                Ok(0)
+            }
+        })
+    }
+
     pub(super) fn is_end_stream(&self) -> bool {
         match self.progress {
-            Progress::Reading(_) => false,
-            Progress::Verified => self.held.is_none(),
+            Progress::Reading => false,
+            Progress::Verified => self.check.held() == 0,
             Progress::Failed { told, .. } => told,
         }
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
-        let held = self.held.as_ref().map_or(0, Bytes::len) as u64;
-        match self.progress {
-            Progress::Reading(_) => {
+        let held = self.check.held() as u64;
+        match (&self.progress, self.check.decoded_rest()) {
+            // Exact, and no reader gets to its end before everything has passed.
+            (Progress::Reading | Progress::Verified, Some(rest)) => SizeHint::with_exact(rest),
+            (Progress::Reading, None) => {
                 let rest = self.body.size_hint();
                 let mut hint = SizeHint::new();
                 if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(held)) {
@@ -149,19 +157,21 @@ where
                 hint.set_lower(rest.lower().saturating_add(held));
                 hint
             }
-            Progress::Verified => SizeHint::with_exact(held),
-            Progress::Failed { .. } => SizeHint::default(),
+            (Progress::Verified, None) => SizeHint::with_exact(held),
+            (Progress::Failed { .. }, _) => SizeHint::default(),
         }
     }
 
-    /// Reads on for the layer, which passes nothing on, until the verdict stands or `budget` bytes were read.
+    /// Reads on for the layer, which passes nothing on, until the verdict stands or `budget` bytes of the wire were
+    /// read.
     pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>, budget: &mut usize) -> Poll<Verdict> {
-        while matches!(self.progress, Progress::Reading(_)) {
+        while matches!(self.progress, Progress::Reading) {
+            while self.check.pop().is_some() {}
             if *budget == 0 {
                 return Poll::Ready(Verdict::Unread);
             }
-            if let Some(Ok(frame)) = ready!(self.poll_frame(cx)) {
-                let read = frame.data_ref().map_or(0, Bytes::len);
+            // An error stands in the verdict.
+            if let Ok(read) = ready!(self.poll_wire(cx)) {
                 *budget = budget.saturating_sub(read.max(1));
             }
         }
@@ -169,12 +179,9 @@ where
     }
 
     fn judge(&mut self) {
-        let Progress::Reading(check) = std::mem::replace(&mut self.progress, Progress::Verified) else {
-            return;
+        self.progress = match self.check.finish() {
+            Ok(()) => Progress::Verified,
+            Err(reason) => Progress::Failed { reason, told: false },
         };
-        if let Err(reason) = check.finish() {
-            self.held = None;
-            self.progress = Progress::Failed { reason, told: false };
-        }
     }
 }

@@ -50,6 +50,12 @@ pub(crate) fn likely(judge: &Judge, caught: &Caught, reason: &Reason) -> Option<
         Reason::BodyMismatch if caught.body.is_empty() => {
             "the body was lost on the way, or is not in the file".into()
         }
+        Reason::MalformedChunk | Reason::DecodedLengthMismatch | Reason::ChunkSignatureMismatch => {
+            "the body was changed after signing, or decoded: it has to come in the chunks that the client made".into()
+        }
+        Reason::MalformedTrailer | Reason::TrailerSignatureMismatch => {
+            "what follows the last chunk was changed after signing, or is not what x-amz-trailer names".into()
+        }
         Reason::BodyMismatch => "the body was changed after signing, or its content coding was".into(),
         _ => return None,
     })

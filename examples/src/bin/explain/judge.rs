@@ -165,8 +165,8 @@ impl Judge {
             false => verifier.verify(signed, key.as_ref(), self.now)?,
         };
         let mut check = head.into_body_check();
-        check.update(&caught.body);
-        match check.finish() {
+        let judged = check.push(caught.body.clone()).and_then(|()| check.finish());
+        match judged {
             Err(_) if !caught.is_complete => Err(Reason::IncompleteBody),
             judged => judged,
         }

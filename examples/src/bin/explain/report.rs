@@ -110,6 +110,8 @@ fn payload_name(mode: &PayloadMode) -> &'static str {
         PayloadMode::Sha256(_) => "the body's SHA-256 is signed",
         PayloadMode::Unsigned => "not signed (UNSIGNED-PAYLOAD)",
         PayloadMode::BodyHash => "the body's SHA-256 is signed, and not sent",
-        _ => "in chunks",
+        PayloadMode::Chunked(chunked) if chunked.is_signed() => "in chunks, each of them signed",
+        PayloadMode::Chunked(_) => "in chunks that are not signed, with a checksum behind them",
+        _ => "another one",
     }
 }

@@ -1,5 +1,6 @@
 //! `--self-test`: the whole gateway, met by a real client and by requests that must be refused.
 
+mod chunked;
 mod client;
 mod federation;
 mod raw;
@@ -108,6 +109,7 @@ pub(crate) async fn run(settings: Settings) -> Result<ExitCode, Box<dyn Error>> 
     federation::check(&bench, &mut report).await?;
     client::check(&bench, &mut report).await?;
     refusals::check(&bench, &mut report).await?;
+    chunked::check(&bench, &mut report).await?;
     rights::check(&bench, &mut report).await?;
     sts::check(&bench, &mut report).await?;
     web_identity::check(&bench, &mut report).await?;

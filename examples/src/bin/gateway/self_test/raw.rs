@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
-    SigningSettings, UriPathNormalizationMode, sign,
+    SigningParams, SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
@@ -32,6 +32,8 @@ pub(super) struct Raw {
     presigned_for: Option<Duration>,
     /// Stands in for the hash of the body.
     payload: Option<&'static str>,
+    /// Each a chunk of the body, signed behind the head.
+    chunks: Vec<Bytes>,
     /// What goes on the wire instead of the target that is signed.
     spelled: Option<String>,
 }
@@ -60,6 +62,7 @@ impl Raw {
             age: Duration::ZERO,
             presigned_for: None,
             payload: None,
+            chunks: Vec::new(),
             spelled: None,
         }
     }
@@ -111,6 +114,14 @@ impl Raw {
     pub(super) fn payload(mut self, declared: &'static str) -> Self {
         self.payload = Some(declared);
         self
+    }
+
+    /// Sends the body in these chunks, each signed.
+    pub(super) fn signed_chunks(mut self, chunks: &[&'static str]) -> Self {
+        self.chunks = chunks.iter().map(|chunk| Bytes::from_static(chunk.as_bytes())).collect();
+        let length: usize = self.chunks.iter().map(Bytes::len).sum();
+        self.header("x-amz-decoded-content-length", length.to_string())
+            .payload("STREAMING-AWS4-HMAC-SHA256-PAYLOAD")
     }
 
     /// Sends the same path in other words than the signature's canonical ones.
@@ -166,8 +177,21 @@ impl Raw {
             (None, None) => SignableBody::Bytes(&self.body),
         };
         let signable = SignableRequest::new(self.method, uri.as_str(), headers, payload)?;
-        let (instructions, _) = sign(signable, &params)?.into_parts();
+        let (instructions, mut signature) = sign(signable, &params)?.into_parts();
         instructions.apply_to_request_http1x(&mut request);
+        if let (false, SigningParams::V4(params)) = (self.chunks.is_empty(), &params) {
+            let mut body = Vec::new();
+            for chunk in self.chunks.iter().chain([&Bytes::new()]) {
+                signature = v4::sign_chunk(chunk, &signature, params)?.into_parts().1;
+                body.extend_from_slice(
+                    format!("{:x};chunk-signature={signature}\r\n", chunk.len()).as_bytes(),
+                );
+                body.extend_from_slice(chunk);
+                body.extend_from_slice(if chunk.is_empty() { b"" } else { b"\r\n" });
+            }
+            body.extend_from_slice(b"\r\n");
+            *request.body_mut() = Full::new(body.into());
+        }
         if let Some(target) = &self.spelled {
             *request.uri_mut() = format!("http://{}{target}", bench.address).parse()?;
         }

@@ -24,7 +24,6 @@ pub(super) async fn check(bench: &Bench, report: &mut Report) -> io::Result<()> 
     report.check("refuse: added x-amz-copy-source", added_copy_source(bench)).await?;
     report.check("refuse: credentials in header and query", two_carriers(bench)).await?;
     report.check("refuse: session token with a static key", token_with_static_key(bench)).await?;
-    report.check("refuse: chunked signing (not offered yet)", chunked(bench)).await?;
     report.check("presign: put and get", presigned(bench)).await?;
     report.check("refuse: presigned for another method", presigned_for_another_method(bench)).await?;
     report.check("refuse: presigned, changed", presigned_and_changed(bench)).await?;
@@ -92,13 +91,6 @@ async fn token_with_static_key(bench: &Bench) -> Outcome {
     let secret = Secret::new(bench.owner.secret_access_key().expose().to_owned());
     let session = AwsCredentials::new(bench.owner.access_key_id(), secret, Some(Secret::new("made-up")));
     refused(Raw::new("GET", &known(bench)).signer(&session).sign(bench)?, 400, "InvalidToken").await
-}
-
-async fn chunked(bench: &Bench) -> Outcome {
-    let request = Raw::new("PUT", &format!("/{}/public/chunked", bench.bucket))
-        .header("x-amz-decoded-content-length", "0")
-        .payload("STREAMING-AWS4-HMAC-SHA256-PAYLOAD");
-    refused(request.sign(bench)?, 501, "NotImplemented").await
 }
 
 async fn presigned(bench: &Bench) -> Outcome {

@@ -1,0 +1,203 @@
+//! Uploads in the `aws-chunked` coding, encoded and signed by the book.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use credfed_sigv4_verify::{BodyCheck, Reason};
+use sha2::{Digest, Sha256};
+
+use super::by_hand::ByHand;
+use super::{EMPTY, SECRET, hex, s3, sign, static_key, verify};
+
+const SCOPE: &str = "20150830/us-east-1/s3/aws4_request";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    SignedChunks,
+    SignedTrailer,
+    UnsignedTrailer,
+}
+
+impl Mode {
+    pub(crate) const ALL: [Self; 3] = [Self::SignedChunks, Self::SignedTrailer, Self::UnsignedTrailer];
+
+    pub(crate) fn line(self) -> &'static str {
+        match self {
+            Self::SignedChunks => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+            Self::SignedTrailer => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+            Self::UnsignedTrailer => "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        }
+    }
+
+    pub(crate) fn is_signed(self) -> bool {
+        self != Self::UnsignedTrailer
+    }
+
+    pub(crate) fn has_trailer(self) -> bool {
+        self != Self::SignedChunks
+    }
+}
+
+/// How the trailer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Sdk,
+    MinioGo,
+}
+
+/// One PUT, whose every part a test may change before it is signed.
+#[derive(Debug, Clone)]
+pub(crate) struct Upload {
+    pub(crate) mode: Mode,
+    pub(crate) chunks: Vec<Vec<u8>>,
+    /// The fields of the trailer.
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) form: Form,
+    /// The head, signed as it stands.
+    pub(crate) request: ByHand,
+}
+
+impl Upload {
+    /// Chunks of at most `size` bytes; a trailer has the SHA-256.
+    pub(crate) fn new(mode: Mode, data: &[u8], size: usize) -> Self {
+        let mut request = ByHand::s3("/bucket/key", "/bucket/key", "")
+            .payload(mode.line())
+            .header("content-encoding", "aws-chunked")
+            .header("x-amz-decoded-content-length", &data.len().to_string());
+        request.method = "PUT";
+        let mut fields = Vec::new();
+        if mode.has_trailer() {
+            request = request.header("x-amz-trailer", "x-amz-checksum-sha256");
+            fields.push(("x-amz-checksum-sha256".to_owned(), STANDARD.encode(Sha256::digest(data))));
+        }
+        let chunks = data.chunks(size).map(Vec::from).collect();
+        Self { mode, chunks, fields, form: Form::Sdk, request }
+    }
+
+    pub(crate) fn form(mut self, form: Form) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// The trailer has this field, and declares it.
+    pub(crate) fn field(mut self, name: &str, value: &str) -> Self {
+        self.fields = vec![(name.to_owned(), value.to_owned())];
+        self.set("x-amz-trailer", name)
+    }
+
+    /// Another value of a signed header.
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
+        self.request = self.request.without(name).header(name, value);
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.request = self.request.without(name);
+        self
+    }
+
+    pub(crate) fn data(&self) -> Vec<u8> {
+        self.chunks.concat()
+    }
+
+    /// The signature of the head.
+    pub(crate) fn seed(&self) -> String {
+        let authorization = self.request.authorization();
+        authorization.rsplit('=').next().unwrap().to_owned()
+    }
+
+    /// The body, piece by piece: a size line, data, CRLF per chunk; the last size line; the lines of the trailer;
+    /// the last CRLF.
+    pub(crate) fn pieces(&self) -> Vec<Vec<u8>> {
+        let mut pieces = Vec::new();
+        let mut previous = self.seed();
+        let last: &[Vec<u8>] = &[Vec::new()];
+        for chunk in self.chunks.iter().chain(last) {
+            let mut line = format!("{:x}", chunk.len());
+            if self.mode.is_signed() {
+                previous = chunk_signature(&previous, chunk);
+                line.push_str(&format!(";chunk-signature={previous}"));
+            }
+            pieces.push(format!("{line}\r\n").into_bytes());
+            if !chunk.is_empty() {
+                pieces.extend([chunk.clone(), b"\r\n".to_vec()]);
+            }
+        }
+        let end = if self.form == Form::Sdk { "\r\n" } else { "\n" };
+        let mut canonical = String::new();
+        for (name, value) in &self.fields {
+            pieces.push(format!("{name}:{value}{end}").into_bytes());
+            canonical.push_str(&format!("{}:{value}\n", name.to_lowercase()));
+        }
+        if self.form == Form::MinioGo && self.mode.has_trailer() {
+            pieces.push(b"\r\n".to_vec());
+        }
+        if self.mode == Mode::SignedTrailer {
+            let signature = trailer_signature(&previous, &canonical);
+            pieces.push(format!("x-amz-trailer-signature:{signature}\r\n").into_bytes());
+        }
+        pieces.push(b"\r\n".to_vec());
+        pieces
+    }
+
+    pub(crate) fn body(&self) -> Vec<u8> {
+        self.pieces().concat()
+    }
+
+    /// The check of the body, the head being verified.
+    #[track_caller]
+    pub(crate) fn check(&self) -> BodyCheck {
+        verify(&s3(), &self.request.parts(), &static_key()).unwrap().into_body_check()
+    }
+
+    /// What the verifier says of this body under the upload's head: the bytes that came out, and the verdict.
+    #[track_caller]
+    pub(crate) fn judge(&self, body: &[u8]) -> (Vec<u8>, Result<(), Reason>) {
+        drive(self.check(), [Bytes::copy_from_slice(body)])
+    }
+}
+
+pub(crate) fn chunk_signature(previous: &str, data: &[u8]) -> String {
+    let hash = hex(&Sha256::digest(data));
+    let text = format!("AWS4-HMAC-SHA256-PAYLOAD\n20150830T123600Z\n{SCOPE}\n{previous}\n{EMPTY}\n{hash}");
+    sign(SECRET, SCOPE, &text)
+}
+
+pub(crate) fn trailer_signature(previous: &str, canonical: &str) -> String {
+    let hash = hex(&Sha256::digest(canonical));
+    let text = format!("AWS4-HMAC-SHA256-TRAILER\n20150830T123600Z\n{SCOPE}\n{previous}\n{hash}");
+    sign(SECRET, SCOPE, &text)
+}
+
+/// Pushes every frame, takes out what comes, and finishes.
+pub(crate) fn drive(
+    mut check: BodyCheck,
+    frames: impl IntoIterator<Item = Bytes>,
+) -> (Vec<u8>, Result<(), Reason>) {
+    let mut out = Vec::new();
+    for frame in frames {
+        if let Err(reason) = check.push(frame) {
+            assert_eq!(check.pop(), None, "nothing comes out of a body that was refused");
+            return (out, Err(reason));
+        }
+        while let Some(data) = check.pop() {
+            out.extend_from_slice(&data);
+        }
+    }
+    let verdict = check.finish();
+    while let Some(data) = check.pop() {
+        out.extend_from_slice(&data);
+    }
+    (out, verdict)
+}
+
+/// `body` cut at these places, in ascending order.
+pub(crate) fn cut(body: &[u8], at: &[usize]) -> Vec<Bytes> {
+    let mut from = 0;
+    let mut frames = Vec::new();
+    for &at in at.iter().chain([&body.len()]) {
+        frames.push(Bytes::copy_from_slice(&body[from..at]));
+        from = at;
+    }
+    frames
+}
