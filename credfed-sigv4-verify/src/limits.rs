@@ -27,6 +27,16 @@ pub struct Limits {
     /// ([`SignedRequest::needs_body_hash`](crate::SignedRequest::needs_body_hash)); 1 MiB. Kept here
     /// for the caller that buffers; the verifier itself never holds a body.
     pub buffered_body: usize,
+    /// Fields of a POST form before its file; 100.
+    pub form_fields: usize,
+    /// Bytes of the name of one field; 256.
+    pub form_name_bytes: usize,
+    /// Bytes of the value of one field, with the file's name in place; 8 KiB.
+    pub form_value_bytes: usize,
+    /// Bytes of the policy of a POST form, in base64 as sent; 20 KiB. It repeats the session token.
+    pub policy_bytes: usize,
+    /// Bytes of the names and values of all fields together; 48 KiB (AWS reads 20).
+    pub form_bytes: usize,
 }
 
 impl Default for Limits {
@@ -39,6 +49,11 @@ impl Default for Limits {
             query_parameters: 256,
             session_token: 8 * 1024,
             buffered_body: 1024 * 1024,
+            form_fields: 100,
+            form_name_bytes: 256,
+            form_value_bytes: 8 * 1024,
+            policy_bytes: 20 * 1024,
+            form_bytes: 48 * 1024,
         }
     }
 }
@@ -61,4 +76,14 @@ pub enum Limit {
     QueryParameters,
     /// [`Limits::session_token`]
     SessionToken,
+    /// [`Limits::form_fields`]
+    FormFields,
+    /// [`Limits::form_name_bytes`]
+    FormNameBytes,
+    /// [`Limits::form_value_bytes`]
+    FormValueBytes,
+    /// [`Limits::policy_bytes`]
+    PolicyBytes,
+    /// [`Limits::form_bytes`]
+    FormBytes,
 }

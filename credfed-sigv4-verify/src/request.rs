@@ -21,6 +21,7 @@ use crate::signature::Signature;
 use crate::signed_headers::SignedHeaders;
 
 use fields::Fields;
+pub(crate) use fields::agreed_host;
 
 /// Where the signature stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,6 +31,8 @@ pub enum Carrier {
     Header,
     /// The query of a presigned URL.
     Presigned,
+    /// The fields of a POST form, see [`SignedForm`](crate::SignedForm). No [`SignedRequest`] has it.
+    PostForm,
 }
 
 impl Carrier {
@@ -37,6 +40,7 @@ impl Carrier {
         match self {
             Self::Header => "authorization header",
             Self::Presigned => "presigned query",
+            Self::PostForm => "post form",
         }
     }
 }
@@ -153,13 +157,14 @@ impl<'a> SignedRequest<'a> {
             let token = token.bytes(&work);
             let visible = match carrier {
                 Carrier::Header => fields.visible_token,
-                Carrier::Presigned => fields::is_visible(token),
+                Carrier::Presigned | Carrier::PostForm => fields::is_visible(token),
             };
             check_token(token, visible, carrier, limits)?;
         }
         let payload_line = match carrier {
             Carrier::Header => fields.content_sha256.map(Text::Wire),
-            Carrier::Presigned => match fields::hoisted_content_sha256(&mut work, query)? {
+            Carrier::Presigned | Carrier::PostForm => match fields::hoisted_content_sha256(&mut work, query)?
+            {
                 Some(line) => Some(line),
                 None => fields.content_sha256.map(Text::Wire),
             },
@@ -326,10 +331,12 @@ fn payload_mode(line: Option<&[u8]>, carrier: Carrier, rules: &Rules) -> Result<
     let mode = match (line, rules.profile, carrier) {
         (Some(line), _, _) => PayloadMode::parse(line)?,
         (None, Profile::S3, Carrier::Header) => return Err(Reason::MissingContentSha256),
-        (None, Profile::S3, Carrier::Presigned) => PayloadMode::Unsigned,
-        (None, Profile::Sts | Profile::General { .. }, Carrier::Header | Carrier::Presigned) => {
-            PayloadMode::BodyHash
-        }
+        (None, Profile::S3, Carrier::Presigned | Carrier::PostForm) => PayloadMode::Unsigned,
+        (
+            None,
+            Profile::Sts | Profile::General { .. },
+            Carrier::Header | Carrier::Presigned | Carrier::PostForm,
+        ) => PayloadMode::BodyHash,
     };
     match (mode, rules.unsigned_payload) {
         (PayloadMode::Unsigned, UnsignedPayload::Refuse) => Err(Reason::UnsignedPayloadRefused),

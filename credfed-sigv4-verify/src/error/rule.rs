@@ -26,6 +26,10 @@ impl Reason {
             | Self::ExpiredToken => 7,
             Self::UnknownKey | Self::SignatureMismatch => 12,
             Self::BodyMismatch | Self::IncompleteBody => 11,
+            Self::PostForm(fault) => fault.rule(),
+            Self::PolicyExpired => 5,
+            Self::PolicyDocument(_) | Self::PolicyCondition { .. } | Self::ExtraInputField(_) => 6,
+            Self::UploadTooLarge { .. } | Self::UploadTooSmall { .. } => 11,
             Self::ResolverUnavailable | Self::AccessDenied | Self::Internal => return None,
         })
     }
