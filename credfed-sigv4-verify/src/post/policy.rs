@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn base64_has_one_spelling() {
-        let text = STANDARD.encode("{\"expiration\":\"2015-12-30T12:00:00Z\",\"conditions\":[ ]}");
+        let text = STANDARD.encode("{\"expiration\":\"2015-12-30T12:00:00Z\",\"conditions\":[]}");
         assert!(text.ends_with('='));
         assert!(Policy::parse(&text).is_ok());
         let folded = format!("{}\r\n{}", &text[..20], &text[20..]);

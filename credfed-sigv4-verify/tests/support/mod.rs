@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its share")]
 
 pub(crate) mod by_hand;
+pub(crate) mod post;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
