@@ -1,6 +1,8 @@
 //! The fuzz corpus that is checked in, replayed: the properties hold for every input in it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "../../fuzz/properties/post.rs"]
+mod post;
 #[path = "../../fuzz/properties/sigv4.rs"]
 mod properties;
 mod support;
@@ -10,6 +12,11 @@ use std::path::Path;
 #[test]
 fn authorization_header() {
     replay("authorization_header", properties::authorization_header);
+}
+
+#[test]
+fn post_policy() {
+    replay("post_policy", post::post_policy);
 }
 
 #[test]
