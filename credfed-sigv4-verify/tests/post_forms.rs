@@ -78,7 +78,7 @@ fn the_example_of_the_s3_documentation_is_accepted() {
         ]
     );
     assert_eq!(object.field("Content-Type"), Some("image/jpeg"));
-    assert_eq!(sent.to_bucket("other").verify_at(&s3(), Some(&key), noon).map(drop), failed("eq", "bucket"));
+    assert_eq!(sent.for_bucket("other").verify_at(&s3(), Some(&key), noon).map(drop), failed("eq", "bucket"));
 }
 
 /// What boto3 made, as the file says, with a static key and with a session's.

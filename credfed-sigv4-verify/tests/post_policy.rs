@@ -106,11 +106,11 @@ fn a_condition_on_a_field_that_is_absent_is_not_met() {
 #[test]
 fn the_bucket_is_the_urls_and_has_to_be_covered() {
     let sent = Unsigned::new().sign();
-    assert_eq!(sent.clone().to_bucket("other").verdict(), failed("eq", "bucket"));
+    assert_eq!(sent.clone().for_bucket("other").verdict(), failed("eq", "bucket"));
     // A field of that name changes nothing.
     assert_eq!(sent.clone().with("bucket", "bucket").verdict(), Ok(()));
     assert_eq!(sent.clone().with("bucket", "other").verdict(), failed("eq", "bucket"));
-    assert_eq!(sent.to_bucket("other").with("bucket", "bucket").verdict(), failed("eq", "bucket"));
+    assert_eq!(sent.for_bucket("other").with("bucket", "bucket").verdict(), failed("eq", "bucket"));
     let mut uncovered = Unsigned::new();
     uncovered.conditions.retain(|condition| !condition.contains("bucket"));
     assert_eq!(uncovered.sign().verdict(), extra("bucket"));

@@ -127,7 +127,7 @@ impl Sent {
         self
     }
 
-    pub(crate) fn to_bucket(mut self, bucket: &str) -> Self {
+    pub(crate) fn for_bucket(mut self, bucket: &str) -> Self {
         self.bucket = bucket.into();
         self
     }
