@@ -10,7 +10,9 @@ use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
-use credfed_sigv4_verify::{PayloadMode, Reason, SignedRequest, VerifiedHead};
+use credfed_sigv4_verify::{
+    FormFields, PayloadMode, PostObject, Reason, SignedForm, SignedRequest, VerifiedForm, VerifiedHead,
+};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri};
@@ -21,6 +23,7 @@ use tower_service::Service;
 
 use super::body::VerifiedBody;
 use super::caller::Caller;
+use super::form::{FormReader, is_form, strip_enclosure};
 use super::layer::Shared;
 use super::reject::{AnswerBody, Refusal, request_id};
 use super::watch::{DRAIN_LIMIT, Verdict, Watch};
@@ -42,6 +45,8 @@ where
     request: Option<(Parts, B)>,
     now: SystemTime,
     asked: Asked,
+    /// The form that is read, where the request carries one; its parts stand here then.
+    form: Option<Box<Form<B>>>,
     /// The body under check, once the inner service has it.
     watch: Option<Watch<B>>,
     #[pin]
@@ -54,6 +59,13 @@ struct Asked {
     uri: Uri,
 }
 
+/// A form on its way to be verified.
+struct Form<B> {
+    parts: Parts,
+    fields: FormFields,
+    reader: FormReader<B>,
+}
+
 #[pin_project(project = StageProjection)]
 enum Stage<S, R, A, B>
 where
@@ -63,6 +75,9 @@ where
 {
     Parse,
     Resolve(#[pin] R::Future),
+    /// The fields of a form, up to its file.
+    ReadFields,
+    ResolveForm(#[pin] R::Future),
     /// The hash of the real body is part of the signature.
     Buffer {
         resolved: Option<Result<Resolved<R::Claims>, ResolveError>>,
@@ -83,13 +98,19 @@ where
 
 /// What is known of a request whose head was verified, while the authoriser decides.
 struct Verified<C> {
-    head: VerifiedHead,
+    evidence: Evidence,
     caller: Caller<C>,
     payload: Option<PayloadSha256>,
     /// The normal path, where the verifier was told to accept another one on the wire.
     path: Option<Box<str>>,
     /// The body, where it had to be read first.
     buffered: Option<Bytes>,
+}
+
+/// What was verified, in its carrier.
+enum Evidence {
+    Head(VerifiedHead),
+    Form(VerifiedForm),
 }
 
 impl<S, R, A, B> VerifyFuture<S, R, A, B>
@@ -102,7 +123,7 @@ where
         let now = shared.clock.wall();
         let asked = Asked { method: request.method().clone(), uri: request.uri().clone() };
         let request = Some(request.into_parts());
-        Self { shared, service, request, now, asked, watch: None, stage: Stage::Parse }
+        Self { shared, service, request, now, asked, form: None, watch: None, stage: Stage::Parse }
     }
 }
 
@@ -152,6 +173,11 @@ where
         loop {
             match self.stage.as_mut().project() {
                 StageProjection::Parse | StageProjection::Resolve(_) => ready!(self.poll_resolve(cx))?,
+                StageProjection::ReadFields => ready!(self.poll_fields(cx))?,
+                StageProjection::ResolveForm(resolving) => {
+                    let resolved = ready!(resolving.poll(cx));
+                    self.verify_form(resolved)?;
+                }
                 StageProjection::Buffer { .. } => ready!(self.poll_buffer(cx))?,
                 StageProjection::Authorize { decision, verified } => {
                     ready!(decision.poll(cx)).map_err(denied)?;
@@ -184,8 +210,54 @@ where
         }
     }
 
+    /// Whether the request carries a form that is accepted here. Its body goes to the reader then.
+    fn begin_form(&mut self) -> Result<bool, Reason> {
+        let Some(bucket_of) = &self.shared.forms else { return Ok(false) };
+        let (parts, _) = self.request.as_ref().ok_or(Reason::Internal)?;
+        let Some(bucket) = is_form(parts).then(|| bucket_of(parts)).flatten() else { return Ok(false) };
+        let verifier = &self.shared.verifier;
+        let fields = verifier.begin_form(parts, &bucket)?;
+        let (parts, body) = self.request.take().ok_or(Reason::Internal)?;
+        let reader = FormReader::new(&parts, body, verifier.limits())?;
+        *self.form = Some(Box::new(Form { parts, fields, reader }));
+        Ok(true)
+    }
+
+    /// Reads the fields of a form, and asks for its key.
+    fn poll_fields(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        let Form { fields, reader, .. } = &mut **self.form.as_mut().ok_or(Reason::Internal)?;
+        ready!(reader.poll_fields(cx, fields)).map_err(|error| error.reason)?;
+        let signed = self.shared.verifier.parse_form(fields)?;
+        let key = KeyRequest::new(signed.access_key(), signed.session_token(), signed.scope(), *self.now);
+        self.stage.set(Stage::ResolveForm(self.shared.resolver.resolve(key)));
+        Poll::Ready(Ok(()))
+    }
+
+    fn verify_form(&mut self, resolved: Result<Resolved<R::Claims>, ResolveError>) -> Result<(), Reason> {
+        let Form { parts, fields, .. } = &**self.form.as_ref().ok_or(Reason::Internal)?;
+        let verifier = &self.shared.verifier;
+        let signed = verifier.parse_form(fields)?;
+        let resolved = match resolved {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                let dummy = verifier.verify_form(&signed, None, *self.now).map(drop);
+                return Err(judge_unresolved(error, dummy));
+            }
+        };
+        let verified = verifier.verify_form(&signed, Some(&resolved.key), *self.now)?;
+        let (caller, decision) = decide_form(self.shared, parts, &signed, &verified, resolved)?;
+        let evidence = Evidence::Form(verified);
+        let verified = Some(Verified { evidence, caller, payload: None, path: None, buffered: None });
+        self.stage.set(Stage::Authorize { decision, verified });
+        Ok(())
+    }
+
     /// Parses and resolves. A resolver that answers at once costs no second parse.
     fn poll_resolve(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        if matches!(*self.stage, Stage::Parse) && self.begin_form()? {
+            self.stage.set(Stage::ReadFields);
+            return Poll::Ready(Ok(()));
+        }
         let (parts, _) = self.request.as_ref().ok_or(Reason::Internal)?;
         let verifier = &self.shared.verifier;
         let (signed, resolved);
@@ -218,7 +290,8 @@ where
         };
         let (caller, decision) = decide(self.shared, parts, &signed, &head, resolved)?;
         let path = changed(signed.normal_path());
-        let verified = Some(Verified { head, caller, payload, path, buffered: None });
+        let evidence = Evidence::Head(head);
+        let verified = Some(Verified { evidence, caller, payload, path, buffered: None });
         self.stage.set(Stage::Authorize { decision, verified });
         Poll::Ready(Ok(()))
     }
@@ -254,17 +327,32 @@ where
         let (caller, decision) = decide(self.shared, parts, &signed, &head, resolved)?;
         let (payload, buffered) = (Some(PayloadSha256(hash)), Some(read.split().freeze()));
         let path = changed(signed.normal_path());
-        let verified = Some(Verified { head, caller, payload, path, buffered });
+        let evidence = Evidence::Head(head);
+        let verified = Some(Verified { evidence, caller, payload, path, buffered });
         self.stage.set(Stage::Authorize { decision, verified });
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, verified: Verified<R::Claims>) -> Result<(), Reason> {
-        let Verified { head, caller, payload, path, buffered } = verified;
-        let (mut parts, body) = self.request.take().ok_or(Reason::Internal)?;
-        let (body, watch) = match buffered {
-            Some(bytes) => (VerifiedBody::buffered(head, bytes), None),
-            None => VerifiedBody::bind(head, body)?,
+        let Verified { evidence, caller, payload, path, buffered } = verified;
+        let (mut parts, body, watch) = match (evidence, buffered) {
+            (Evidence::Form(form), _) => {
+                let Form { mut parts, reader, .. } = *self.form.take().ok_or(Reason::Internal)?;
+                let (object, body, watch) = VerifiedBody::file(form, reader);
+                strip_enclosure(&mut parts);
+                parts.extensions.insert(object);
+                (parts, body, Some(watch))
+            }
+            (Evidence::Head(head), buffered) => {
+                let (mut parts, body) = self.request.take().ok_or(Reason::Internal)?;
+                // One that an outer layer left would be taken for a form's.
+                parts.extensions.remove::<PostObject>();
+                let (body, watch) = match buffered {
+                    Some(bytes) => (VerifiedBody::buffered(head, bytes), None),
+                    None => VerifiedBody::bind(head, body)?,
+                };
+                (parts, body, watch)
+            }
         };
         if let Some(path) = path {
             parts.uri = with_path(&parts.uri, &path)?;
@@ -313,12 +401,37 @@ where
     R: ResolveKey,
     A: Authorize<R::Claims>,
 {
-    if resolved.is_restricted && !shared.evaluates_session_policies {
-        return Err(denied(Denied::new("the session has a policy, and nothing here evaluates it")));
-    }
+    check_restriction(shared, &resolved)?;
     let caller = Caller::new(head, signed, resolved.key.session_end(), resolved.claims);
     let decision = shared.authorizer.authorize(&AccessRequest::new(parts, signed, caller.claims()));
     Ok((caller, decision))
+}
+
+/// As [`decide`], for the form of a request.
+fn decide_form<R, A>(
+    shared: &Shared<R, A>,
+    parts: &Parts,
+    signed: &SignedForm<'_>,
+    verified: &VerifiedForm,
+    resolved: Resolved<R::Claims>,
+) -> Result<(Caller<R::Claims>, A::Future), Reason>
+where
+    R: ResolveKey,
+    A: Authorize<R::Claims>,
+{
+    check_restriction(shared, &resolved)?;
+    let caller = Caller::of_form(verified, signed, resolved.key.session_end(), resolved.claims);
+    let request = AccessRequest::of_form(parts, signed, verified.object(), caller.claims());
+    let decision = shared.authorizer.authorize(&request);
+    Ok((caller, decision))
+}
+
+/// A restriction that nobody evaluates is not dropped in silence.
+fn check_restriction<R, A, C>(shared: &Shared<R, A>, resolved: &Resolved<C>) -> Result<(), Reason> {
+    if resolved.is_restricted && !shared.evaluates_session_policies {
+        return Err(denied(Denied::new("the session has a policy, and nothing here evaluates it")));
+    }
+    Ok(())
 }
 
 /// Without a key there is nothing to verify; the verifier still does the same work, and has the last word on what
@@ -333,12 +446,17 @@ fn unresolved<R, A>(
         true => shared.verifier.verify_with_body_hash(signed, None, now, [0; 32]),
         false => shared.verifier.verify(signed, None, now),
     };
+    judge_unresolved(error, dummy.map(drop))
+}
+
+/// `dummy` is what the verifier says without a key.
+fn judge_unresolved(error: ResolveError, dummy: Result<(), Reason>) -> Reason {
     match (error, dummy) {
         (ResolveError::Unavailable, _) => Reason::ResolverUnavailable,
         (ResolveError::Invalid, Err(Reason::UnknownKey)) => Reason::InvalidToken,
         (ResolveError::Expired, Err(Reason::UnknownKey)) => Reason::ExpiredToken,
         (_, Err(reason)) => reason,
-        (_, Ok(_)) => Reason::Internal,
+        (_, Ok(())) => Reason::Internal,
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -11,6 +10,7 @@ use credfed_sigv4_verify::{BodyCheck, Reason};
 use http_body::{Body, Frame, SizeHint};
 
 use super::body::BodyError;
+use super::form::Source;
 
 /// How much of an unread body the layer reads itself before it gives up on an answer of success.
 pub(super) const DRAIN_LIMIT: usize = 64 * 1024;
@@ -46,14 +46,15 @@ impl<B> fmt::Debug for Watch<B> {
 }
 
 pub(super) struct CheckedBody<B> {
-    body: B,
+    body: Source<B>,
     /// The newest frame: released when a newer one comes, or when everything has passed.
     held: Option<Bytes>,
     progress: Progress,
 }
 
 enum Progress {
-    Reading(BodyCheck),
+    /// Without a check where the source brings its own, as the file of a form does.
+    Reading(Option<BodyCheck>),
     Verified,
     /// The reason stays for the layer after the reader has seen it.
     Failed {
@@ -71,7 +72,7 @@ pub(super) enum Verdict {
 }
 
 impl<B> CheckedBody<B> {
-    pub(super) fn new(body: B, check: BodyCheck) -> Self {
+    pub(super) fn new(body: Source<B>, check: Option<BodyCheck>) -> Self {
         Self { body, held: None, progress: Progress::Reading(check) }
     }
 
@@ -103,14 +104,16 @@ where
                 }
                 Progress::Reading(check) => check,
             };
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            match ready!(self.body.poll_frame(cx)) {
                 Some(Ok(frame)) => {
                     // Trailers are covered by no signature.
                     let Ok(data) = frame.into_data() else { continue };
                     if data.is_empty() {
                         continue;
                     }
-                    check.update(&data);
+                    if let Some(check) = check {
+                        check.update(&data);
+                    }
                     let earlier = self.held.replace(data);
                     if self.body.is_end_stream() {
                         self.judge();
@@ -121,8 +124,8 @@ where
                 }
                 Some(Err(error)) => {
                     self.held = None;
-                    self.progress = Progress::Failed { reason: Reason::IncompleteBody, told: true };
-                    return Poll::Ready(Some(Err(BodyError::Transport(error.into()))));
+                    self.progress = Progress::Failed { reason: error.reason.clone(), told: true };
+                    return Poll::Ready(Some(Err(error.into_body_error())));
                 }
                 None => self.judge(),
             }
@@ -172,7 +175,7 @@ where
         let Progress::Reading(check) = std::mem::replace(&mut self.progress, Progress::Verified) else {
             return;
         };
-        if let Err(reason) = check.finish() {
+        if let Err(reason) = check.map_or(Ok(()), BodyCheck::finish) {
             self.held = None;
             self.progress = Progress::Failed { reason, told: false };
         }

@@ -1,6 +1,7 @@
 //! What the tests of this crate share: requests signed by the `aws-sigv4` crate, real servers and raw upstreams.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod form;
 pub mod log;
 pub mod upstream;
 
