@@ -149,7 +149,7 @@ mod tests {
             (format!("{{{expiration},\"conditions\":[],}}"), &json),
             (format!("{{{expiration},\"conditions\":[]"), &json),
             (format!("\u{feff}{{{expiration},\"conditions\":[]}}"), &json),
-            (format!("{{\"expiration\":1,\"conditions\":[]}}"), &structure),
+            ("{\"expiration\":1,\"conditions\":[]}".into(), &structure),
         ] {
             assert_eq!(parse(&text).map(drop).as_ref(), Err(reason), "{text}");
         }

@@ -1,5 +1,8 @@
 //! One request on its way: parse, resolve, verify, authorise, call, and a last look at the body.
 
+mod decide;
+mod form;
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
@@ -10,9 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
-use credfed_sigv4_verify::{
-    FormFields, PayloadMode, PostObject, Reason, SignedForm, SignedRequest, VerifiedForm, VerifiedHead,
-};
+use credfed_sigv4_verify::{PayloadMode, PostObject, Reason, VerifiedForm, VerifiedHead};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri};
@@ -23,13 +24,16 @@ use tower_service::Service;
 
 use super::body::VerifiedBody;
 use super::caller::Caller;
-use super::form::{FormReader, is_form, strip_enclosure};
+use super::form::strip_enclosure;
 use super::layer::Shared;
 use super::reject::{AnswerBody, Refusal, request_id};
 use super::watch::{DRAIN_LIMIT, Verdict, Watch};
-use crate::authorize::{AccessRequest, Authorize, Denied};
+use crate::authorize::Authorize;
 use crate::payload::PayloadSha256;
 use crate::resolve::{KeyRequest, ResolveError, ResolveKey, Resolved};
+
+use self::decide::{decide, denied, unresolved};
+use self::form::Form;
 
 /// The response of [`VerifySigV4`](super::VerifySigV4).
 #[pin_project(project = VerifyProjection)]
@@ -57,13 +61,6 @@ where
 struct Asked {
     method: Method,
     uri: Uri,
-}
-
-/// A form on its way to be verified.
-struct Form<B> {
-    parts: Parts,
-    fields: FormFields,
-    reader: FormReader<B>,
 }
 
 #[pin_project(project = StageProjection)]
@@ -210,48 +207,6 @@ where
         }
     }
 
-    /// Whether the request carries a form that is accepted here. Its body goes to the reader then.
-    fn begin_form(&mut self) -> Result<bool, Reason> {
-        let Some(bucket_of) = &self.shared.forms else { return Ok(false) };
-        let (parts, _) = self.request.as_ref().ok_or(Reason::Internal)?;
-        let Some(bucket) = is_form(parts).then(|| bucket_of(parts)).flatten() else { return Ok(false) };
-        let verifier = &self.shared.verifier;
-        let fields = verifier.begin_form(parts, &bucket)?;
-        let (parts, body) = self.request.take().ok_or(Reason::Internal)?;
-        let reader = FormReader::new(&parts, body, verifier.limits())?;
-        *self.form = Some(Box::new(Form { parts, fields, reader }));
-        Ok(true)
-    }
-
-    /// Reads the fields of a form, and asks for its key.
-    fn poll_fields(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
-        let Form { fields, reader, .. } = &mut **self.form.as_mut().ok_or(Reason::Internal)?;
-        ready!(reader.poll_fields(cx, fields)).map_err(|error| error.reason)?;
-        let signed = self.shared.verifier.parse_form(fields)?;
-        let key = KeyRequest::new(signed.access_key(), signed.session_token(), signed.scope(), *self.now);
-        self.stage.set(Stage::ResolveForm(self.shared.resolver.resolve(key)));
-        Poll::Ready(Ok(()))
-    }
-
-    fn verify_form(&mut self, resolved: Result<Resolved<R::Claims>, ResolveError>) -> Result<(), Reason> {
-        let Form { parts, fields, .. } = &**self.form.as_ref().ok_or(Reason::Internal)?;
-        let verifier = &self.shared.verifier;
-        let signed = verifier.parse_form(fields)?;
-        let resolved = match resolved {
-            Ok(resolved) => resolved,
-            Err(error) => {
-                let dummy = verifier.verify_form(&signed, None, *self.now).map(drop);
-                return Err(judge_unresolved(error, dummy));
-            }
-        };
-        let verified = verifier.verify_form(&signed, Some(&resolved.key), *self.now)?;
-        let (caller, decision) = decide_form(self.shared, parts, &signed, &verified, resolved)?;
-        let evidence = Evidence::Form(verified);
-        let verified = Some(Verified { evidence, caller, payload: None, path: None, buffered: None });
-        self.stage.set(Stage::Authorize { decision, verified });
-        Ok(())
-    }
-
     /// Parses and resolves. A resolver that answers at once costs no second parse.
     fn poll_resolve(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         if matches!(*self.stage, Stage::Parse) && self.begin_form()? {
@@ -387,82 +342,6 @@ fn with_path(uri: &Uri, path: &str) -> Result<Uri, Reason> {
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(target.map_err(|_| Reason::Internal)?);
     Uri::from_parts(parts).map_err(|_| Reason::Internal)
-}
-
-/// Asks the authoriser about a request that was verified.
-fn decide<R, A>(
-    shared: &Shared<R, A>,
-    parts: &Parts,
-    signed: &SignedRequest<'_>,
-    head: &VerifiedHead,
-    resolved: Resolved<R::Claims>,
-) -> Result<(Caller<R::Claims>, A::Future), Reason>
-where
-    R: ResolveKey,
-    A: Authorize<R::Claims>,
-{
-    check_restriction(shared, &resolved)?;
-    let caller = Caller::new(head, signed, resolved.key.session_end(), resolved.claims);
-    let decision = shared.authorizer.authorize(&AccessRequest::new(parts, signed, caller.claims()));
-    Ok((caller, decision))
-}
-
-/// As [`decide`], for the form of a request.
-fn decide_form<R, A>(
-    shared: &Shared<R, A>,
-    parts: &Parts,
-    signed: &SignedForm<'_>,
-    verified: &VerifiedForm,
-    resolved: Resolved<R::Claims>,
-) -> Result<(Caller<R::Claims>, A::Future), Reason>
-where
-    R: ResolveKey,
-    A: Authorize<R::Claims>,
-{
-    check_restriction(shared, &resolved)?;
-    let caller = Caller::of_form(verified, signed, resolved.key.session_end(), resolved.claims);
-    let request = AccessRequest::of_form(parts, signed, verified.object(), caller.claims());
-    let decision = shared.authorizer.authorize(&request);
-    Ok((caller, decision))
-}
-
-/// A restriction that nobody evaluates is not dropped in silence.
-fn check_restriction<R, A, C>(shared: &Shared<R, A>, resolved: &Resolved<C>) -> Result<(), Reason> {
-    if resolved.is_restricted && !shared.evaluates_session_policies {
-        return Err(denied(Denied::new("the session has a policy, and nothing here evaluates it")));
-    }
-    Ok(())
-}
-
-/// Without a key there is nothing to verify; the verifier still does the same work, and has the last word on what
-/// the client learns.
-fn unresolved<R, A>(
-    shared: &Shared<R, A>,
-    signed: &SignedRequest<'_>,
-    error: ResolveError,
-    now: SystemTime,
-) -> Reason {
-    let dummy = match signed.needs_body_hash() {
-        true => shared.verifier.verify_with_body_hash(signed, None, now, [0; 32]),
-        false => shared.verifier.verify(signed, None, now),
-    };
-    judge_unresolved(error, dummy.map(drop))
-}
-
-/// `dummy` is what the verifier says without a key.
-fn judge_unresolved(error: ResolveError, dummy: Result<(), Reason>) -> Reason {
-    match (error, dummy) {
-        (ResolveError::Unavailable, _) => Reason::ResolverUnavailable,
-        (ResolveError::Invalid, Err(Reason::UnknownKey)) => Reason::InvalidToken,
-        (ResolveError::Expired, Err(Reason::UnknownKey)) => Reason::ExpiredToken,
-        (_, Err(reason)) => reason,
-        (_, Ok(())) => Reason::Internal,
-    }
-}
-
-fn denied(denied: Denied) -> Reason {
-    tracing::info!(target: "credfed::authorize", note = denied.note(), "not allowed");
-    if denied.is_unavailable() { Reason::ResolverUnavailable } else { Reason::AccessDenied }
 }
 
 fn succeeds<B>(response: &Response<B>) -> bool {
