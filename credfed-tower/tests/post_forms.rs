@@ -295,6 +295,38 @@ fn on_a_connection_bad_forms_are_answered_as_s3_does() {
     });
 }
 
+#[test]
+fn a_message_that_ends_early_behind_the_last_boundary_is_incomplete() {
+    run(async {
+        let (front, calls) = front(layer()).await;
+        let body = Form::new().body();
+        let longer = format!("content-length: {}\r\n", body.len() + 1);
+        refused(&on_a_socket(front, "/bucket", &longer, &body).await, 400, "IncompleteBody");
+        let mut chunks = chunked(&body, 64);
+        chunks.truncate(chunks.len() - 5);
+        let answer = on_a_socket(front, "/bucket", "transfer-encoding: chunked\r\n", &chunks).await;
+        refused(&answer, 400, "IncompleteBody");
+        assert!(calls.lock().unwrap().iter().all(|call| call.file.is_none()));
+    });
+}
+
+#[test]
+fn an_epilogue_is_read_and_ignored() {
+    run(async {
+        for length in [2, 1000, 20_000] {
+            let body = [Form::new().body(), vec![b'e'; length]].concat();
+            for size in [1, 1000, 100_000] {
+                let (status, _, calls) = in_frames(&body, size, true).await;
+                assert_eq!(
+                    (status, calls[0].file.as_deref()),
+                    (StatusCode::OK, Some(FILE)),
+                    "{length} {size}"
+                );
+            }
+        }
+    });
+}
+
 /// A resolver that counts how often it is asked.
 struct Counting(Arc<AtomicUsize>, Keys);
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use credfed_sigv4_verify::{FormFields, Limit, Limits, PostFault, Reason};
 use futures::Stream;
 use http::header;
@@ -16,7 +16,8 @@ use multer::{Field, Multipart};
 
 use super::SourceError;
 
-/// What multer is given at a time before the file is found. It holds what it cannot take apart yet.
+/// What multer is given at a time outside of the file. It holds what it cannot take apart yet, and looks through all of
+/// that for each piece, so that pieces are not smaller than what is there.
 const SLICE: usize = 4 * 1024;
 /// What boundaries and part headers may take beside the names and values of all fields.
 const OVERHEAD: usize = 64 * 1024;
@@ -30,8 +31,10 @@ pub(in crate::verify) struct FormReader<B> {
     feed: Arc<Mutex<Feed>>,
     multipart: Multipart<'static>,
     stage: Stage,
-    /// What is left of the newest frame.
+    /// What multer was not given yet.
     rest: Bytes,
+    /// Whether the body has ended.
+    ended: bool,
     /// Bytes that multer was given in this stage.
     given: usize,
     most: usize,
@@ -47,6 +50,8 @@ enum Stage {
     },
     File(Field<'static>),
     AfterFile,
+    /// What comes behind the last boundary is nobody's, and the message has to end all the same.
+    Epilogue,
     End,
 }
 
@@ -84,7 +89,16 @@ impl<B> FormReader<B> {
         let feed = Arc::new(Mutex::new(Feed::default()));
         let multipart = Multipart::new(Fed(Arc::clone(&feed)), boundary);
         let most = limits.form_bytes.saturating_add(OVERHEAD);
-        Ok(Self { body, feed, multipart, stage: Stage::Between, rest: Bytes::new(), given: 0, most })
+        Ok(Self {
+            body,
+            feed,
+            multipart,
+            stage: Stage::Between,
+            rest: Bytes::new(),
+            ended: false,
+            given: 0,
+            most,
+        })
     }
 }
 
@@ -126,7 +140,9 @@ where
                     }
                     Poll::Pending => None,
                 },
-                Stage::File(_) | Stage::AfterFile | Stage::End => return Poll::Ready(Ok(())),
+                Stage::File(_) | Stage::AfterFile | Stage::Epilogue | Stage::End => {
+                    return Poll::Ready(Ok(()));
+                }
             };
             match next {
                 Some(stage) => self.stage = stage,
@@ -155,7 +171,7 @@ where
                     Poll::Pending => None,
                 },
                 Stage::AfterFile => match self.multipart.poll_next_field(cx) {
-                    Poll::Ready(Ok(None)) => Some(Stage::End),
+                    Poll::Ready(Ok(None)) => Some(Stage::Epilogue),
                     Poll::Ready(Ok(Some(_))) => return Poll::Ready(Some(Err(PostFault::AfterFile.into()))),
                     Poll::Ready(Err(_)) => return Poll::Ready(Some(Err(self.broken()))),
                     Poll::Pending if self.given > AFTER_FILE => {
@@ -163,6 +179,14 @@ where
                     }
                     Poll::Pending => None,
                 },
+                Stage::Epilogue => {
+                    while !self.ended {
+                        if let Err(error) = ready!(self.poll_body(cx)) {
+                            return Poll::Ready(Some(Err(error)));
+                        }
+                    }
+                    Some(Stage::End)
+                }
                 Stage::End => return Poll::Ready(None),
                 Stage::Between | Stage::Field { .. } => {
                     return Poll::Ready(Some(Err(Reason::Internal.into())));
@@ -180,19 +204,37 @@ where
         }
     }
 
-    /// Gives multer the next `most` bytes of the body at most, or its end.
+    /// Gives multer the next `most` bytes of the body at most, or its end. Outside of the file, where it may keep them
+    /// for long, small frames are put together.
     fn poll_give(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<(), SourceError>> {
-        let mut ended = false;
-        while self.rest.is_empty() && !ended {
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-                // Trailers of the HTTP message are covered by nothing.
-                Some(Ok(frame)) => self.rest = frame.into_data().unwrap_or_default(),
-                Some(Err(error)) => return Poll::Ready(Err(SourceError::transport(error.into()))),
-                None => ended = true,
+        let mut gathered = BytesMut::new();
+        while !self.ended && self.rest.len() + gathered.len() < most.min(SLICE) {
+            match self.poll_body(cx) {
+                Poll::Ready(Ok(Some(data))) if self.rest.is_empty() && gathered.is_empty() => {
+                    self.rest = data
+                }
+                Poll::Ready(Ok(Some(data))) => {
+                    if gathered.is_empty() {
+                        gathered.reserve(SLICE);
+                        gathered.extend_from_slice(&std::mem::take(&mut self.rest));
+                    }
+                    gathered.extend_from_slice(&data);
+                }
+                Poll::Ready(Ok(None)) => break,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending if self.rest.is_empty() && gathered.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+            }
+            // In the file multer passes everything on.
+            if most > SLICE {
+                break;
             }
         }
+        if !gathered.is_empty() {
+            self.rest = gathered.freeze();
+        }
         let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
-        if ended {
+        if self.rest.is_empty() {
             // It knew already, and asks for more.
             if feed.ended {
                 return Poll::Ready(Err(Reason::IncompleteBody.into()));
@@ -204,6 +246,24 @@ where
             feed.next = Some(piece);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// The next bytes of the body, never none; `None` at its end.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, SourceError>> {
+        loop {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                // Trailers of the HTTP message are covered by nothing.
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if !data.is_empty() => return Poll::Ready(Ok(Some(data))),
+                    Ok(_) | Err(_) => {}
+                },
+                Some(Err(error)) => return Poll::Ready(Err(SourceError::transport(error.into()))),
+                None => {
+                    self.ended = true;
+                    return Poll::Ready(Ok(None));
+                }
+            }
+        }
     }
 
     /// multer gave up: at the end of the body that is too early an end.
