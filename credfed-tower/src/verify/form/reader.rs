@@ -211,7 +211,7 @@ where
         while !self.ended && self.rest.len() + gathered.len() < most.min(SLICE) {
             match self.poll_body(cx) {
                 Poll::Ready(Ok(Some(data))) if self.rest.is_empty() && gathered.is_empty() => {
-                    self.rest = data
+                    self.rest = data;
                 }
                 Poll::Ready(Ok(Some(data))) => {
                     if gathered.is_empty() {
