@@ -33,7 +33,7 @@ impl Reason {
         StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN)
     }
 
-    /// The text for the client. It repeats nothing that the client sent but dates.
+    /// The text for the client. It repeats nothing that the client sent but dates and the names of form fields.
     pub fn message(&self, protocol: Protocol) -> Cow<'static, str> {
         match (self, protocol) {
             (Self::WrongRegion { expected, .. }, Protocol::S3) => {
