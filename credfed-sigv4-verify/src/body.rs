@@ -9,8 +9,10 @@ use subtle::ConstantTimeEq;
 
 use crate::chunked::Decoder;
 use crate::error::Reason;
+use crate::post::SizeCheck;
 
-/// The check of one body, made by [`VerifiedHead::into_body_check`](crate::VerifiedHead::into_body_check).
+/// The check of one body, made by [`VerifiedHead::into_body_check`](crate::VerifiedHead::into_body_check), or of the
+/// file of a form, made by [`SizeCheck::into_body_check`].
 ///
 /// [`push`](Self::push) takes the bytes of the body as they arrive, in pieces of any size, and
 /// [`pop`](Self::pop) gives out what may be handed on: the same bytes, or the decoded ones where the
@@ -70,6 +72,11 @@ enum Payload {
         kept: VecDeque<Bytes>,
     },
     Chunked(Box<Decoder>),
+    /// The file of a form.
+    Size {
+        check: SizeCheck,
+        kept: VecDeque<Bytes>,
+    },
 }
 
 impl BodyCheck {
@@ -83,11 +90,15 @@ impl BodyCheck {
         Self { payload, verdict: None }
     }
 
+    pub(crate) fn of_file(check: SizeCheck) -> Self {
+        Self { payload: Payload::Size { check, kept: VecDeque::new() }, verdict: None }
+    }
+
     /// Whether anything has to be checked. Where not, the bytes need not pass through here.
     pub fn is_open(&self) -> bool {
         match &self.payload {
             Payload::Closed(_) => false,
-            Payload::Sha256 { .. } | Payload::Chunked(_) => self.verdict.is_none(),
+            Payload::Sha256 { .. } | Payload::Chunked(_) | Payload::Size { .. } => self.verdict.is_none(),
         }
     }
 
@@ -116,6 +127,12 @@ impl BodyCheck {
                     return self.refuse(reason);
                 }
             }
+            Payload::Size { check, kept } => {
+                if let Err(reason) = check.add(bytes.len() as u64) {
+                    return self.refuse(reason);
+                }
+                kept.push_back(bytes);
+            }
         }
         Ok(())
     }
@@ -125,8 +142,10 @@ impl BodyCheck {
         let finished = self.verdict == Some(Ok(()));
         match &mut self.payload {
             Payload::Closed(kept) => kept.pop_front(),
-            Payload::Sha256 { kept, .. } if finished || kept.len() > 1 => kept.pop_front(),
-            Payload::Sha256 { .. } => None,
+            Payload::Sha256 { kept, .. } | Payload::Size { kept, .. } if finished || kept.len() > 1 => {
+                kept.pop_front()
+            }
+            Payload::Sha256 { .. } | Payload::Size { .. } => None,
             Payload::Chunked(decoder) => decoder.pop(finished),
         }
     }
@@ -147,6 +166,7 @@ impl BodyCheck {
                 if bool::from(actual.ct_eq(signed)) { Ok(()) } else { Err(Reason::BodyMismatch) }
             }
             Payload::Chunked(decoder) => decoder.finish(),
+            Payload::Size { check, .. } => check.finish(),
         };
         match verdict {
             Ok(()) => {
@@ -160,7 +180,9 @@ impl BodyCheck {
     /// How many bytes have been pushed and wait to come out: decoded, and those of chunks under way too.
     pub fn held(&self) -> usize {
         match &self.payload {
-            Payload::Closed(kept) | Payload::Sha256 { kept, .. } => kept.iter().map(Bytes::len).sum(),
+            Payload::Closed(kept) | Payload::Sha256 { kept, .. } | Payload::Size { kept, .. } => {
+                kept.iter().map(Bytes::len).sum()
+            }
             Payload::Chunked(decoder) => decoder.held(),
         }
     }
@@ -169,14 +191,14 @@ impl BodyCheck {
     /// chunked one alone, from its x-amz-decoded-content-length.
     pub fn decoded_rest(&self) -> Option<u64> {
         match &self.payload {
-            Payload::Closed(_) | Payload::Sha256 { .. } => None,
+            Payload::Closed(_) | Payload::Sha256 { .. } | Payload::Size { .. } => None,
             Payload::Chunked(decoder) => Some(decoder.not_given()),
         }
     }
 
     fn refuse(&mut self, reason: Reason) -> Result<(), Reason> {
         match &mut self.payload {
-            Payload::Closed(kept) | Payload::Sha256 { kept, .. } => kept.clear(),
+            Payload::Closed(kept) | Payload::Sha256 { kept, .. } | Payload::Size { kept, .. } => kept.clear(),
             Payload::Chunked(decoder) => decoder.clear(),
         }
         self.verdict = Some(Err(reason.clone()));

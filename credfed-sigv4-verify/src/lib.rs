@@ -8,23 +8,30 @@
 //!
 //! # Rules of acceptance
 //!
-//! 1. **One carrier**: the Authorization header or a presigned query. Two, or the parts of one spread
-//!    over both, are refused; identity comes from the carrier that was verified.
+//! 1. **One carrier**: the Authorization header, a presigned query, or the fields of a POST form. Two, or
+//!    the parts of one spread over both, are refused; identity comes from the carrier that was verified. A
+//!    form is a `POST` of `multipart/form-data` with one file, which is the last field.
 //! 2. **Algorithm**: `AWS4-HMAC-SHA256`, byte for byte. Signature version 2 is refused by name.
 //! 3. **Once each**: Host, Authorization, x-amz-date, x-amz-content-sha256, x-amz-security-token and
 //!    [`CREDENTIAL_QUERY_PARAMETERS`], the latter in exact case and unescaped. Other `x-amz-*` headers
 //!    come once too, `x-amz-meta-*` apart, and so do signed headers that HTTP defines with one value
 //!    (Range, Content-Type and their like). *Hoisted* parameters (another `x-amz-*` in a presigned query)
-//!    are unique after lower-casing and not also a header; see [`SignedRequest::effective_header`].
+//!    are unique after lower-casing and not also a header; see [`SignedRequest::effective_header`]. So are
+//!    the fields of a form, and the members of its policy.
 //! 4. **Scope**: access key, date, region, service, `aws4_request`, split from the right. The date is
 //!    the request's; region and service are served by this [`Verifier`].
 //! 5. **Freshness**: S3 and STS within 15 minutes both ways, others within 5. The date is
 //!    `YYYYMMDDTHHMMSSZ`, or the Date header where x-amz-date is missing. A presigned request lives
-//!    from its date, less the skew, for 1 to 604800 seconds, and no longer than the session.
+//!    from its date, less the skew, for 1 to 604800 seconds, and no longer than the session. So does a
+//!    form, to the expiration of its policy and for seven days at most.
 //! 6. **Signed headers**: `host` (or `:authority`), the date that is used, and every `x-amz-*` that is
 //!    there, but for x-amz-content-sha256 in header-signed requests, whose value is signed anyway. A
 //!    signed header is there as a header. Names are tokens, none empty, none twice. Connection names
-//!    none of them.
+//!    none of them. In a **form** every field is covered by a condition of the policy, but for policy,
+//!    signature, file and `x-ignore-*`; every condition is met; the bucket is the URL's and is covered;
+//!    credential, date, algorithm and token are matched exactly; `${filename}` stands for the file's name
+//!    before anything is judged. No `x-amz-*` header and no query stands beside it. The policy is JSON to
+//!    the letter and is not read before its signature matched.
 //! 7. **Session token**: covered by the signature, in its carrier. A static key comes without one, a
 //!    temporary key with one.
 //! 8. **One canonicalisation** per [`Profile`], never several: S3 decodes and encodes the path segment
@@ -40,18 +47,20 @@
 //!     `STREAMING-UNSIGNED-PAYLOAD-TRAILER`. These come with x-amz-decoded-content-length, and those with
 //!     a trailer with x-amz-trailer, which names nothing but checksums that are computed here
 //!     ([`Checksum`]). Other streaming modes, any in a presigned request, and other checksums are
-//!     answered with 501. Content-Encoding may say `aws-chunked`, with others, or leave it out.
+//!     answered with 501. Content-Encoding may say `aws-chunked`, with others, or leave it out. A form has
+//!     none: its file is not covered, and where unsigned payloads are refused so are forms.
 //! 11. **Body**: [`BodyCheck`] takes it as it comes and gives out what may be handed on, which is all of it
 //!     only when everything has passed: the hash; the signature of every chunk, the last one of no bytes
 //!     and the trailer included; the trailer's fields, exactly those declared; their checksums; the
 //!     decoded length; and nothing behind the end. A trailer is written as SDKs do or as minio-go
-//!     does. Nothing of a signed chunk comes out before its signature was compared.
+//!     does. Nothing of a signed chunk comes out before its signature was compared. [`SizeCheck`] counts the
+//!     file of a form: hold back its last byte until it has passed.
 //! 12. **Comparison** in constant time over 32 raw bytes. An unknown key costs a derivation. With
 //!     [`uniform_errors`](VerifierBuilder::uniform_errors) all failures that depend on the key look and
 //!     cost alike.
 //! 13. **Nothing leaks**: neither secrets nor tokens nor signatures, computed or sent, are in any
 //!     `Debug`, `Display` or answer.
-//! 14. **Evidence**: only a verifier makes a [`VerifiedHead`].
+//! 14. **Evidence**: only a verifier makes a [`VerifiedHead`] or a [`VerifiedForm`].
 //! 15. **[`Limits`]** hold before any cryptography, and a method has 32 bytes at most. The size of a signed
 //!     chunk is judged before any of it is kept.
 //!
@@ -122,8 +131,8 @@
 //!
 //! # Where to look
 //!
-//! [`Verifier`] (and its builder), [`SignedRequest`] for what a client claims, [`Reason`] for refusals
-//! and what to answer, [`danger`] for the knobs that loosen a rule.
+//! [`Verifier`] (and its builder), [`SignedRequest`] for what a client claims, [`Verifier::begin_form`]
+//! for POST forms, [`Reason`] for refusals and what to answer, [`danger`] for the knobs that loosen a rule.
 
 mod authorization;
 mod body;
@@ -137,6 +146,7 @@ mod error;
 mod key;
 mod limits;
 mod payload;
+mod post;
 mod preimage;
 mod profile;
 pub mod query;
@@ -151,10 +161,11 @@ mod verifier;
 pub use body::BodyCheck;
 pub use chunked::{Checksum, Chunked};
 pub use connection::Connection;
-pub use error::{Malformed, Reason};
+pub use error::{Malformed, PolicyFault, PostFault, Reason};
 pub use key::{KeyKind, ResolvedKey};
 pub use limits::{Limit, Limits};
 pub use payload::{PayloadCheck, PayloadMode};
+pub use post::{FormFields, PostObject, SignedForm, SizeCheck, VerifiedForm};
 pub use preimage::Preimage;
 pub use profile::{Profile, Protocol, UnsignedPayload};
 pub use query::CREDENTIAL_QUERY_PARAMETERS;

@@ -31,6 +31,16 @@ pub struct Limits {
     /// signature was compared; 1 MiB. SDKs send 64 KiB to 128 KiB. Chunks without signatures stream, and
     /// have no bound but the decoded length.
     pub signed_chunk: usize,
+    /// Fields of a POST form before its file; 100.
+    pub form_fields: usize,
+    /// Bytes of the name of one field; 256.
+    pub form_name_bytes: usize,
+    /// Bytes of the value of one field, with the file's name in place; 8 KiB.
+    pub form_value_bytes: usize,
+    /// Bytes of the policy of a POST form, in base64 as sent; 20 KiB. It repeats the session token.
+    pub policy_bytes: usize,
+    /// Bytes of the names and values of all fields together; 48 KiB (AWS reads 20).
+    pub form_bytes: usize,
 }
 
 impl Default for Limits {
@@ -44,6 +54,11 @@ impl Default for Limits {
             session_token: 8 * 1024,
             buffered_body: 1024 * 1024,
             signed_chunk: 1024 * 1024,
+            form_fields: 100,
+            form_name_bytes: 256,
+            form_value_bytes: 8 * 1024,
+            policy_bytes: 20 * 1024,
+            form_bytes: 48 * 1024,
         }
     }
 }
@@ -68,4 +83,14 @@ pub enum Limit {
     SessionToken,
     /// [`Limits::signed_chunk`]
     SignedChunk,
+    /// [`Limits::form_fields`]
+    FormFields,
+    /// [`Limits::form_name_bytes`]
+    FormNameBytes,
+    /// [`Limits::form_value_bytes`]
+    FormValueBytes,
+    /// [`Limits::policy_bytes`]
+    PolicyBytes,
+    /// [`Limits::form_bytes`]
+    FormBytes,
 }

@@ -23,6 +23,7 @@ use crate::signature::Signature;
 use crate::signed_headers::{SignedHeaders, Slot};
 
 use fields::Fields;
+pub(crate) use fields::agreed_host;
 
 /// Where the signature stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,6 +33,8 @@ pub enum Carrier {
     Header,
     /// The query of a presigned URL.
     Presigned,
+    /// The fields of a POST form, see [`SignedForm`](crate::SignedForm). No [`SignedRequest`] has it.
+    PostForm,
 }
 
 impl Carrier {
@@ -39,6 +42,7 @@ impl Carrier {
         match self {
             Self::Header => "authorization header",
             Self::Presigned => "presigned query",
+            Self::PostForm => "post form",
         }
     }
 }
@@ -81,6 +85,17 @@ pub(crate) struct Rules {
     pub(crate) limits: Limits,
     pub(crate) unsigned_payload: UnsignedPayload,
     pub(crate) knobs: Knobs,
+}
+
+impl Rules {
+    /// Whether a payload may not be left unsigned.
+    pub(crate) fn refuses_unsigned(&self, is_tls: impl FnOnce() -> bool) -> bool {
+        match self.unsigned_payload {
+            UnsignedPayload::Allow => false,
+            UnsignedPayload::OverTls => !is_tls(),
+            UnsignedPayload::Refuse => true,
+        }
+    }
 }
 
 impl<'a> SignedRequest<'a> {
@@ -160,13 +175,14 @@ impl<'a> SignedRequest<'a> {
             let token = token.bytes(&work);
             let visible = match carrier {
                 Carrier::Header => fields.visible_token,
-                Carrier::Presigned => fields::is_visible(token),
+                Carrier::Presigned | Carrier::PostForm => fields::is_visible(token),
             };
             check_token(token, visible, carrier, limits)?;
         }
         let payload_line = match carrier {
             Carrier::Header => fields.content_sha256.map(Text::Wire),
-            Carrier::Presigned => match fields::hoisted_content_sha256(&mut work, query)? {
+            Carrier::Presigned | Carrier::PostForm => match fields::hoisted_content_sha256(&mut work, query)?
+            {
                 Some(line) => Some(line),
                 None => fields.content_sha256.map(Text::Wire),
             },
@@ -364,17 +380,17 @@ fn payload_mode(
     let line = match (line, rules.profile, carrier) {
         (Some(line), _, _) => Some(PayloadLine::parse(line)?),
         (None, Profile::S3, Carrier::Header) => return Err(Reason::MissingContentSha256),
-        (None, Profile::S3, Carrier::Presigned) => Some(PayloadLine::Unsigned),
-        (None, Profile::Sts | Profile::General { .. }, Carrier::Header | Carrier::Presigned) => None,
+        (None, Profile::S3, Carrier::Presigned | Carrier::PostForm) => Some(PayloadLine::Unsigned),
+        (
+            None,
+            Profile::Sts | Profile::General { .. },
+            Carrier::Header | Carrier::Presigned | Carrier::PostForm,
+        ) => None,
     };
     if fields.trailer.is_some() && !matches!(line, Some(PayloadLine::Chunked { .. })) {
         return Err(Reason::MalformedTrailer);
     }
-    let refuses_unsigned = match rules.unsigned_payload {
-        UnsignedPayload::Allow => false,
-        UnsignedPayload::OverTls => !Connection::is_tls(parts),
-        UnsignedPayload::Refuse => true,
-    };
+    let refuses_unsigned = rules.refuses_unsigned(|| Connection::is_tls(parts));
     Ok(match line {
         Some(PayloadLine::Sha256(hash)) => PayloadMode::Sha256(hash),
         Some(PayloadLine::Unsigned) if refuses_unsigned => return Err(Reason::UnsignedPayloadRefused),

@@ -1,6 +1,7 @@
 //! The verifier: scope, freshness, canonical request, key, comparison, in that order.
 
 mod builder;
+mod form;
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -21,7 +22,8 @@ use crate::limits::Limits;
 use crate::payload::PayloadMode;
 use crate::profile::{Profile, Protocol};
 use crate::request::{Carrier, Rules, SignedRequest};
-use crate::signature::{self, Computed};
+use crate::scope::Scope;
+use crate::signature::{self, Computed, Signature};
 use crate::verified::VerifiedHead;
 
 pub use builder::{BuildError, VerifierBuilder};
@@ -169,7 +171,7 @@ impl Verifier {
         };
         let string_to_sign = StringToSign::of(request, line);
         let key = self
-            .check_signature(request, key, &string_to_sign, now)
+            .check_signature(&Claim::of(request), key, string_to_sign.as_bytes(), now)
             .map_err(|reason| self.disclosed(reason))?;
         let open = match (request.payload_mode(), body_sha256) {
             (PayloadMode::Sha256(signed), None) => Open::Sha256(signed),
@@ -197,44 +199,37 @@ impl Verifier {
     /// Compares, and judges the key only for a request whose signature matches.
     fn check_signature<'k>(
         &self,
-        request: &SignedRequest<'_>,
+        claim: &Claim<'_>,
         key: Option<&'k ResolvedKey>,
-        string_to_sign: &StringToSign,
+        string_to_sign: &[u8],
         now: SystemTime,
     ) -> Result<&'k ResolvedKey, Reason> {
-        let credential = request.credential_bytes();
         let Some(key) = key.filter(|key| key.is_usable()) else {
-            let _ = std::hint::black_box(self.cache.get(credential, nobody()));
-            self.pay_for_dummy(request, string_to_sign);
+            let _ = std::hint::black_box(self.cache.get(claim.credential, nobody()));
+            pay_for_dummy(claim, string_to_sign);
             return Err(Reason::UnknownKey);
         };
-        let (signing, derived) = match self.cache.get(credential, key) {
+        let (signing, derived) = match self.cache.get(claim.credential, key) {
             Some(signing) => (signing, None),
             None => {
-                let derived = key.derive(request.scope());
+                let derived = key.derive(claim.scope);
                 (derived.clone(), Some(derived))
             }
         };
-        if !bool::from(signing.sign(string_to_sign.as_bytes()).matches(&request.signature)) {
+        if !bool::from(signing.sign(string_to_sign).matches(claim.signature)) {
             if derived.is_none() && self.uniform_errors {
-                drop(std::hint::black_box(SigningKey::dummy(request.scope())));
+                drop(std::hint::black_box(SigningKey::dummy(claim.scope)));
             }
             return Err(Reason::SignatureMismatch);
         }
         if let Some(derived) = derived {
-            self.cache.insert(credential, key, derived);
+            self.cache.insert(claim.credential, key, derived);
         }
-        check_token(request, key)?;
+        check_token(claim.has_token, key)?;
         if key.is_over(now) {
             return Err(Reason::ExpiredToken);
         }
         Ok(key)
-    }
-
-    /// The work of a cold key, for nothing.
-    fn pay_for_dummy(&self, request: &SignedRequest<'_>, string_to_sign: &StringToSign) {
-        let computed: Computed = SigningKey::dummy(request.scope()).sign(string_to_sign.as_bytes());
-        let _: bool = std::hint::black_box(computed.matches(&request.signature)).into();
     }
 
     /// Rule 4.
@@ -263,7 +258,8 @@ impl Verifier {
                     Ok(())
                 }
             }
-            (Carrier::Header | Carrier::Presigned, _) => {
+            // A form never comes here.
+            (Carrier::Header | Carrier::Presigned | Carrier::PostForm, _) => {
                 if early || age > self.max_skew {
                     Err(Reason::ClockSkew { signed_at, now, max_skew: self.max_skew })
                 } else {
@@ -299,9 +295,35 @@ impl Served {
     }
 }
 
+/// Who claims to have signed, in whatever carrier.
+struct Claim<'a> {
+    /// Access key and scope, as one text.
+    credential: &'a [u8],
+    scope: Scope<'a>,
+    signature: &'a Signature,
+    has_token: bool,
+}
+
+impl<'a> Claim<'a> {
+    fn of(request: &'a SignedRequest<'_>) -> Self {
+        Self {
+            credential: request.credential_bytes(),
+            scope: request.scope(),
+            signature: &request.signature,
+            has_token: request.has_session_token(),
+        }
+    }
+}
+
+/// The work of a cold key, for nothing.
+fn pay_for_dummy(claim: &Claim<'_>, string_to_sign: &[u8]) {
+    let computed: Computed = SigningKey::dummy(claim.scope).sign(string_to_sign);
+    let _: bool = std::hint::black_box(computed.matches(claim.signature)).into();
+}
+
 /// Rule 7: a session's key comes with its token, any other without one.
-fn check_token(request: &SignedRequest<'_>, key: &ResolvedKey) -> Result<(), Reason> {
-    match (key.kind(), request.has_session_token()) {
+fn check_token(has_token: bool, key: &ResolvedKey) -> Result<(), Reason> {
+    match (key.kind(), has_token) {
         (KeyKind::Static, false) | (KeyKind::Temporary, true) => Ok(()),
         (KeyKind::Static, true) => Err(Reason::TokenWithStaticKey),
         (KeyKind::Temporary, false) => Err(Reason::TokenMissing),

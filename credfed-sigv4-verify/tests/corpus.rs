@@ -3,6 +3,8 @@
 
 #[path = "../../fuzz/properties/chunked.rs"]
 mod chunked;
+#[path = "../../fuzz/properties/post.rs"]
+mod post;
 #[path = "../../fuzz/properties/sigv4.rs"]
 mod properties;
 mod support;
@@ -17,6 +19,11 @@ fn authorization_header() {
 #[test]
 fn chunked_body() {
     replay("chunked_body", chunked::chunked_body);
+}
+
+#[test]
+fn post_policy() {
+    replay("post_policy", post::post_policy);
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::error::Error;
 use std::fmt;
 use std::future::{Future, Ready, ready};
 
-use credfed_sigv4_verify::SignedRequest;
+use credfed_sigv4_verify::{PostObject, SignedForm, SignedRequest};
+use http::header::HOST;
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 /// Decides whether a verified request may reach the inner service.
 ///
@@ -51,19 +52,39 @@ impl<C> Authorize<C> for AllowVerified {
 /// A verified request, as an authoriser sees it.
 pub struct AccessRequest<'a, C> {
     parts: &'a Parts,
-    signed: &'a SignedRequest<'a>,
+    signed: Signed<'a>,
     claims: &'a C,
     path: Cow<'a, str>,
 }
 
+/// What was verified.
+enum Signed<'a> {
+    Request(&'a SignedRequest<'a>),
+    Form(&'a SignedForm<'a>, &'a PostObject),
+}
+
 impl<'a, C> AccessRequest<'a, C> {
     pub(crate) fn new(parts: &'a Parts, signed: &'a SignedRequest<'a>, claims: &'a C) -> Self {
-        Self { parts, signed, claims, path: signed.normal_path() }
+        Self { parts, signed: Signed::Request(signed), claims, path: signed.normal_path() }
+    }
+
+    /// An upload by a form is the `PUT` of its object.
+    pub(crate) fn of_form(
+        parts: &'a Parts,
+        form: &'a SignedForm<'a>,
+        object: &'a PostObject,
+        claims: &'a C,
+    ) -> Self {
+        let path = Cow::Owned(crate::verify::object_path(parts, object.key()));
+        Self { parts, signed: Signed::Form(form, object), claims, path }
     }
 
     /// The access key id whose signature was verified.
     pub fn access_key_id(&self) -> &str {
-        self.signed.access_key()
+        match self.signed {
+            Signed::Request(request) => request.access_key(),
+            Signed::Form(form, _) => form.access_key(),
+        }
     }
 
     /// What the resolver knows of the caller.
@@ -71,19 +92,32 @@ impl<'a, C> AccessRequest<'a, C> {
         self.claims
     }
 
-    /// The method.
+    /// The method; `PUT` for an upload by a POST form, which is judged as the `PUT` of its object.
     pub fn method(&self) -> &Method {
-        &self.parts.method
+        match self.signed {
+            Signed::Request(_) => &self.parts.method,
+            Signed::Form(..) => &Method::PUT,
+        }
     }
 
     /// The host that was verified, with its port if the client wrote one: Host, `:authority`, or what a trusted proxy
-    /// told of. The inner service will see it in Host.
+    /// told of. The inner service will see it in Host. No signature covers the host of a POST form: it is the one on
+    /// the wire.
     pub fn host(&self) -> Cow<'_, str> {
-        self.signed.host()
+        match self.signed {
+            Signed::Request(request) => request.host(),
+            Signed::Form(..) => {
+                let header = self.parts.headers.get(HOST).map(HeaderValue::as_bytes);
+                let host =
+                    header.or(self.parts.uri.authority().map(|authority| authority.as_str().as_bytes()));
+                String::from_utf8_lossy(host.unwrap_or_default())
+            }
+        }
     }
 
     /// The path that the inner service will see, percent-encoded, with its leading slash: the one on the wire, or its
-    /// normal form where the verifier was told to accept others.
+    /// normal form where the verifier was told to accept others. For an upload by a POST form it is the path of the
+    /// object: the bucket's URL and the key, with the file's name in place.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -100,9 +134,20 @@ impl<'a, C> AccessRequest<'a, C> {
     }
 
     /// The value that acts: the header, else the parameter that a presigned query carries in its place (never one of
-    /// server-side encryption, which is dropped). `name` is in lower case.
+    /// server-side encryption, which is dropped), and in a POST form the field. `name` is in lower case.
     pub fn effective_header(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.signed.effective_header(name)
+        match self.signed {
+            Signed::Request(request) => request.effective_header(name),
+            Signed::Form(_, object) => object.field(name).map(Cow::Borrowed),
+        }
+    }
+
+    /// What a POST form says of its object, where this is one.
+    pub fn post_object(&self) -> Option<&PostObject> {
+        match self.signed {
+            Signed::Request(_) => None,
+            Signed::Form(_, object) => Some(object),
+        }
     }
 
     /// The source of a copy: a read of another object, to be allowed as one. Percent-encoded as on the wire.

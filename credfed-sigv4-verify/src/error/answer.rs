@@ -33,7 +33,7 @@ impl Reason {
         StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN)
     }
 
-    /// The text for the client. It repeats nothing that the client sent but dates.
+    /// The text for the client. It repeats nothing that the client sent but dates and the names of form fields.
     pub fn message(&self, protocol: Protocol) -> Cow<'static, str> {
         match (self, protocol) {
             (Self::WrongRegion { expected, .. }, Protocol::S3) => {
@@ -60,6 +60,15 @@ impl Reason {
                 basic(*now)
             )
             .into(),
+            (Self::PostForm(fault), _) => fault.message().into(),
+            // AWS repeats the value; that may be a token.
+            (Self::PolicyCondition { operator, name }, _) => format!(
+                "Invalid according to Policy: Policy Condition failed: [\"{operator}\", \"${name}\", ...]"
+            )
+            .into(),
+            (Self::ExtraInputField(name), _) => {
+                format!("Invalid according to Policy: Extra input fields: {name}").into()
+            }
             (Self::WrongRegion { .. }, _) => "Credential should be scoped to a valid region.".into(),
             (Self::WrongService { .. }, _) => "Credential should be scoped to correct service.".into(),
             (Self::InvalidChecksum(checksum), _) => {
@@ -90,6 +99,9 @@ impl Reason {
                 ("ServerTime", extended(*now)),
             ],
             Self::UnsignedHeaders(names) => vec![("HeadersNotSigned", names.join(", "))],
+            Self::PostForm(fault) => fault.fields(),
+            Self::UploadTooLarge { most } => vec![("MaxSizeAllowed", most.to_string())],
+            Self::UploadTooSmall { least } => vec![("MinSizeAllowed", least.to_string())],
             _ => Vec::new(),
         }
     }
@@ -133,6 +145,11 @@ impl Reason {
                     Limit::SignedHeaderNames | Limit::SignedHeaderBytes | Limit::SessionToken => {
                         "RequestHeaderSectionTooLarge"
                     }
+                    Limit::FormFields
+                    | Limit::FormNameBytes
+                    | Limit::FormValueBytes
+                    | Limit::PolicyBytes
+                    | Limit::FormBytes => "MaxPostPreDataLengthExceededError",
                 };
                 (
                     ((s3, 400), ("InvalidParameterValue", 400), ("ValidationException", 400)),
@@ -261,6 +278,21 @@ impl Reason {
                 ),
                 "The request body is larger than this service accepts.",
             ),
+            Self::PostForm(fault) => (form(fault.code()), "The POST form is malformed."),
+            Self::PolicyDocument(fault) => (form(("InvalidPolicyDocument", 400)), fault.message()),
+            Self::PolicyExpired => {
+                (form(("AccessDenied", 403)), "Invalid according to Policy: Policy expired.")
+            }
+            Self::PolicyCondition { .. } | Self::ExtraInputField(_) => {
+                (form(("AccessDenied", 403)), "Invalid according to Policy.")
+            }
+            Self::UploadTooLarge { .. } => {
+                (form(("EntityTooLarge", 400)), "Your proposed upload exceeds the maximum allowed size")
+            }
+            Self::UploadTooSmall { .. } => (
+                form(("EntityTooSmall", 400)),
+                "Your proposed upload is smaller than the minimum allowed size",
+            ),
         }
     }
 }
@@ -302,9 +334,15 @@ const MISMATCH: (Answer, Answer, Answer) =
 fn malformed(carrier: Carrier) -> (Answer, Answer, Answer) {
     let s3 = match carrier {
         Carrier::Header => "AuthorizationHeaderMalformed",
-        Carrier::Presigned => "AuthorizationQueryParametersError",
+        // The fields of a form are those of a presigned query.
+        Carrier::Presigned | Carrier::PostForm => "AuthorizationQueryParametersError",
     };
     ((s3, 400), INCOMPLETE, INCOMPLETE)
+}
+
+/// Forms are S3's alone; what a verifier of another protocol would answer never comes up.
+fn form(answer: Answer) -> (Answer, Answer, Answer) {
+    (answer, answer, answer)
 }
 
 fn clock_message(signed_at: SystemTime, now: SystemTime, max_skew: Duration) -> String {

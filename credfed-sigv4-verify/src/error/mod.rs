@@ -1,6 +1,7 @@
 //! Why a request was refused: typed, comparable, free of anything the client must not see.
 
 mod answer;
+mod post;
 mod rule;
 
 use std::fmt;
@@ -10,6 +11,8 @@ use crate::chunked::Checksum;
 use crate::limits::Limit;
 use crate::request::Carrier;
 
+pub use post::{PolicyFault, PostFault};
+
 /// Why a request is refused. Each reason has one code, status and message per
 /// [`Protocol`](crate::Protocol); [`Display`](fmt::Display) is for the operator's log.
 ///
@@ -17,11 +20,11 @@ use crate::request::Carrier;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// Neither an Authorization header nor a presigned query.
+    /// Neither an Authorization header nor a presigned query nor a signed form.
     NoCredentials,
     /// More than one carrier, or the parts of one spread over two.
     TwoCarriers,
-    /// Signature version 2, header or query.
+    /// Signature version 2, in whatever carrier.
     SignatureVersion2,
     /// An Authorization header of another scheme than AWS's.
     UnsupportedScheme,
@@ -140,6 +143,31 @@ pub enum Reason {
     EntityTooLarge,
     /// The service around the verifier failed.
     Internal,
+    /// A POST form does not read as one.
+    PostForm(PostFault),
+    /// The policy of a POST form is no policy document.
+    PolicyDocument(PolicyFault),
+    /// The policy's expiration has passed, or its signature is older than seven days.
+    PolicyExpired,
+    /// A condition of the policy is not met.
+    PolicyCondition {
+        /// `eq` or `starts-with`.
+        operator: &'static str,
+        /// The field, in lower case.
+        name: Box<str>,
+    },
+    /// A field, in lower case, that no condition of the policy covers.
+    ExtraInputField(Box<str>),
+    /// The file is larger than the policy allows.
+    UploadTooLarge {
+        /// Bytes.
+        most: u64,
+    },
+    /// The file is smaller than the policy demands.
+    UploadTooSmall {
+        /// Bytes.
+        least: u64,
+    },
 }
 
 /// Which part was malformed.
@@ -234,6 +262,15 @@ impl fmt::Display for Reason {
             }
             Self::EntityTooLarge => "body too large",
             Self::Internal => "internal error",
+            Self::PostForm(fault) => return write!(f, "malformed post form: {fault}"),
+            Self::PolicyDocument(fault) => return write!(f, "malformed post policy: {fault}"),
+            Self::PolicyExpired => "post policy expired",
+            Self::PolicyCondition { operator, name } => {
+                return write!(f, "post policy not met: {operator} on {name}");
+            }
+            Self::ExtraInputField(name) => return write!(f, "field not covered by the post policy: {name}"),
+            Self::UploadTooLarge { most } => return write!(f, "file larger than {most} bytes"),
+            Self::UploadTooSmall { least } => return write!(f, "file smaller than {least} bytes"),
         };
         f.write_str(text)
     }

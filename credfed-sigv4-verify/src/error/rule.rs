@@ -37,7 +37,12 @@ impl Reason {
             | Self::TrailerSignatureMismatch
             | Self::MalformedTrailer
             | Self::InvalidChecksum(_)
-            | Self::ChecksumMismatch(_) => 11,
+            | Self::ChecksumMismatch(_)
+            | Self::UploadTooLarge { .. }
+            | Self::UploadTooSmall { .. } => 11,
+            Self::PostForm(fault) => fault.rule(),
+            Self::PolicyExpired => 5,
+            Self::PolicyDocument(_) | Self::PolicyCondition { .. } | Self::ExtraInputField(_) => 6,
             Self::ResolverUnavailable | Self::AccessDenied | Self::Internal => return None,
         })
     }

@@ -162,19 +162,11 @@ impl<'a> Fields<'a> {
         list: &[u8],
         unsigned: &mut Unsigned,
     ) -> Result<(), Reason> {
-        const MALFORMED: Reason = Reason::MalformedRequest(Malformed::Host);
         let authority = parts.uri.authority();
-        if authority.is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err(MALFORMED);
-        }
-        let host = match (host, authority) {
-            (Some([]), _) => return Err(MALFORMED),
-            (Some(host), Some(authority)) if !is_same_host(host, authority, parts) => return Err(MALFORMED),
-            (Some(host), _) => host,
-            (None, Some(authority)) => authority.as_str().as_bytes(),
-            (None, None) => return Err(MALFORMED),
-        };
-        let forwarded = forwarded.map(|forwarded| forwarded.0.ok_or(MALFORMED)).transpose()?;
+        let host = agreed_host(parts, host)?;
+        let forwarded = forwarded
+            .map(|forwarded| forwarded.0.ok_or(Reason::MalformedRequest(Malformed::Host)))
+            .transpose()?;
         let host = forwarded.unwrap_or(host);
         self.host = host;
         let mut covered = false;
@@ -196,6 +188,21 @@ impl<'a> Fields<'a> {
             unsigned.add("host");
         }
         Ok(())
+    }
+}
+
+/// The host that Host header, `:authority` and request target agree on; `host` is the header's trimmed value.
+pub(crate) fn agreed_host<'a>(parts: &'a Parts, host: Option<&'a [u8]>) -> Result<&'a [u8], Reason> {
+    const MALFORMED: Reason = Reason::MalformedRequest(Malformed::Host);
+    let authority = parts.uri.authority();
+    if authority.is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(MALFORMED);
+    }
+    match (host, authority) {
+        (Some([]), _) | (None, None) => Err(MALFORMED),
+        (Some(host), Some(authority)) if !is_same_host(host, authority, parts) => Err(MALFORMED),
+        (Some(host), _) => Ok(host),
+        (None, Some(authority)) => Ok(authority.as_str().as_bytes()),
     }
 }
 

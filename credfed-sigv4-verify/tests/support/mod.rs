@@ -3,6 +3,7 @@
 
 pub(crate) mod by_hand;
 pub(crate) mod chunked;
+pub(crate) mod post;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -7,9 +7,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use credfed_sigv4_verify::{Reason, VerifiedHead};
+use credfed_sigv4_verify::{PostObject, Reason, VerifiedForm, VerifiedHead};
 use http_body::{Body, Frame, SizeHint};
 
+use super::form::{FormReader, Source};
 use super::watch::{CheckedBody, Watch};
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -67,8 +68,17 @@ where
             check.finish()?;
             return Ok((Self { kind: Kind::Empty }, None));
         }
-        let watch = Watch::new(CheckedBody::new(body, check));
+        let watch = Watch::new(CheckedBody::new(Source::Whole(body), check));
         Ok((Self { kind: Kind::Checked(watch.share()) }, Some(watch)))
+    }
+
+    /// Binds the file of a form to the evidence that the form was verified. The size that its policy allows takes the
+    /// place of a hash.
+    pub(super) fn file(form: VerifiedForm, reader: FormReader<B>) -> (PostObject, Self, Watch<B>) {
+        let (object, size) = form.into_parts();
+        let source = Source::File(Box::new(reader));
+        let watch = Watch::new(CheckedBody::new(source, size.into_body_check()));
+        (object, Self { kind: Kind::Checked(watch.share()) }, watch)
     }
 
     /// Without a payload, for a second attempt of a request that was verified.

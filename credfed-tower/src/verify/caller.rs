@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use credfed_sigv4_verify::{Carrier, KeyKind, SignedRequest, VerifiedHead};
+use credfed_sigv4_verify::{Carrier, KeyKind, SignedForm, SignedRequest, VerifiedForm, VerifiedHead};
 
 /// The verified caller, in the extensions of every request that reaches the inner service.
 ///
@@ -40,6 +40,27 @@ impl<C> Caller<C> {
             key_kind: head.key_kind(),
             carrier: head.carrier(),
             signed_at: head.signed_at(),
+            session_end,
+            claims,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Only a verified form makes one too.
+    pub(super) fn of_form(
+        verified: &VerifiedForm,
+        form: &SignedForm<'_>,
+        session_end: Option<SystemTime>,
+        claims: C,
+    ) -> Self {
+        let scope = form.scope();
+        let inner = Inner {
+            access_key_id: form.access_key().into(),
+            region: scope.region().into(),
+            service: scope.service().into(),
+            key_kind: verified.key_kind(),
+            carrier: verified.carrier(),
+            signed_at: verified.signed_at(),
             session_end,
             claims,
         };

@@ -10,6 +10,7 @@ use http::uri::{Authority, PathAndQuery};
 use http::{HeaderValue, Uri};
 
 /// What is to be changed of a head that was verified. Nothing, by default.
+#[derive(Default)]
 pub(super) struct Changes {
     /// The normal path, where the verifier was told to accept another one.
     path: Option<Box<str>>,

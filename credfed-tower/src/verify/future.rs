@@ -1,5 +1,8 @@
 //! One request on its way: parse, resolve, verify, authorise, call, and a last look at the body.
 
+mod decide;
+mod form;
+
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -9,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
-use credfed_sigv4_verify::{PayloadMode, Reason, SignedRequest, VerifiedHead};
+use credfed_sigv4_verify::{PayloadMode, PostObject, Reason, VerifiedForm, VerifiedHead};
 use http::request::Parts;
 use http::{Method, Request, Response, Uri};
 use http_body::Body;
@@ -20,12 +23,16 @@ use tower_service::Service;
 use super::body::VerifiedBody;
 use super::caller::Caller;
 use super::changes::Changes;
+use super::form::strip_enclosure;
 use super::layer::Shared;
 use super::reject::{AnswerBody, Refusal, request_id};
 use super::watch::{DRAIN_LIMIT, Verdict, Watch};
-use crate::authorize::{AccessRequest, Authorize, Denied};
+use crate::authorize::Authorize;
 use crate::payload::{DecodedLength, PayloadSha256, describe_decoded};
 use crate::resolve::{KeyRequest, ResolveError, ResolveKey, Resolved};
+
+use self::decide::{decide, denied, unresolved};
+use self::form::Form;
 
 /// The response of [`VerifySigV4`](super::VerifySigV4).
 #[pin_project(project = VerifyProjection)]
@@ -41,6 +48,8 @@ where
     request: Option<(Parts, B)>,
     now: SystemTime,
     asked: Asked,
+    /// The form that is read, where the request carries one; its parts stand here then.
+    form: Option<Box<Form<B>>>,
     /// The body under check, once the inner service has it.
     watch: Option<Watch<B>>,
     #[pin]
@@ -62,6 +71,9 @@ where
 {
     Parse,
     Resolve(#[pin] R::Future),
+    /// The fields of a form, up to its file.
+    ReadFields,
+    ResolveForm(#[pin] R::Future),
     /// The hash of the real body is part of the signature.
     Buffer {
         resolved: Option<Result<Resolved<R::Claims>, ResolveError>>,
@@ -87,7 +99,7 @@ where
 
 /// What is known of a request whose head was verified, while the authoriser decides.
 struct Verified<C> {
-    head: VerifiedHead,
+    evidence: Evidence,
     caller: Caller<C>,
     payload: Option<PayloadSha256>,
     /// Where the body is decoded.
@@ -96,6 +108,12 @@ struct Verified<C> {
     changes: Changes,
     /// The body, where it had to be read first.
     buffered: Option<Bytes>,
+}
+
+/// What was verified, in its carrier.
+enum Evidence {
+    Head(VerifiedHead),
+    Form(VerifiedForm),
 }
 
 impl<S, R, A, B> VerifyFuture<S, R, A, B>
@@ -108,7 +126,7 @@ where
         let now = shared.clock.wall();
         let asked = Asked { method: request.method().clone(), uri: request.uri().clone() };
         let request = Some(request.into_parts());
-        Self { shared, service, request, now, asked, watch: None, stage: Stage::Parse }
+        Self { shared, service, request, now, asked, form: None, watch: None, stage: Stage::Parse }
     }
 }
 
@@ -162,6 +180,11 @@ where
         loop {
             match self.stage.as_mut().project() {
                 StageProjection::Parse | StageProjection::Resolve(_) => ready!(self.poll_resolve(cx))?,
+                StageProjection::ReadFields => ready!(self.poll_fields(cx))?,
+                StageProjection::ResolveForm(resolving) => {
+                    let resolved = ready!(resolving.poll(cx));
+                    self.verify_form(resolved)?;
+                }
                 StageProjection::Buffer { .. } => ready!(self.poll_buffer(cx))?,
                 StageProjection::Authorize { decision, verified } => {
                     ready!(decision.poll(cx)).map_err(denied)?;
@@ -206,6 +229,10 @@ where
 
     /// Parses and resolves. A resolver that answers at once costs no second parse.
     fn poll_resolve(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        if matches!(*self.stage, Stage::Parse) && self.begin_form()? {
+            self.stage.set(Stage::ReadFields);
+            return Poll::Ready(Ok(()));
+        }
         let (parts, _) = self.request.as_ref().ok_or(Reason::Internal)?;
         let verifier = &self.shared.verifier;
         let (signed, resolved);
@@ -239,7 +266,8 @@ where
         };
         let (caller, decision) = decide(self.shared, parts, &signed, &head, resolved)?;
         let changes = Changes::of(&signed);
-        let verified = Some(Verified { head, caller, payload, decoded, changes, buffered: None });
+        let evidence = Evidence::Head(head);
+        let verified = Some(Verified { evidence, caller, payload, decoded, changes, buffered: None });
         self.stage.set(Stage::Authorize { decision, verified });
         Poll::Ready(Ok(()))
     }
@@ -275,17 +303,32 @@ where
         let (caller, decision) = decide(self.shared, parts, &signed, &head, resolved)?;
         let (payload, buffered) = (Some(PayloadSha256(hash)), Some(read.split().freeze()));
         let changes = Changes::of(&signed);
-        let verified = Some(Verified { head, caller, payload, decoded: None, changes, buffered });
+        let evidence = Evidence::Head(head);
+        let verified = Some(Verified { evidence, caller, payload, decoded: None, changes, buffered });
         self.stage.set(Stage::Authorize { decision, verified });
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, verified: Verified<R::Claims>) -> Result<(), Reason> {
-        let Verified { head, caller, payload, decoded, changes, buffered } = verified;
-        let (mut parts, body) = self.request.take().ok_or(Reason::Internal)?;
-        let (body, watch) = match buffered {
-            Some(bytes) => (VerifiedBody::buffered(head, bytes), None),
-            None => VerifiedBody::bind(head, body)?,
+        let Verified { evidence, caller, payload, decoded, changes, buffered } = verified;
+        let (mut parts, body, watch) = match (evidence, buffered) {
+            (Evidence::Form(form), _) => {
+                let Form { mut parts, reader, .. } = *self.form.take().ok_or(Reason::Internal)?;
+                let (object, body, watch) = VerifiedBody::file(form, reader);
+                strip_enclosure(&mut parts);
+                parts.extensions.insert(object);
+                (parts, body, Some(watch))
+            }
+            (Evidence::Head(head), buffered) => {
+                let (mut parts, body) = self.request.take().ok_or(Reason::Internal)?;
+                // One that an outer layer left would be taken for a form's.
+                parts.extensions.remove::<PostObject>();
+                let (body, watch) = match buffered {
+                    Some(bytes) => (VerifiedBody::buffered(head, bytes), None),
+                    None => VerifiedBody::bind(head, body)?,
+                };
+                (parts, body, watch)
+            }
         };
         changes.apply(&mut parts)?;
         parts.extensions.insert(caller);
@@ -309,52 +352,6 @@ where
         self.stage.set(Stage::Call(calling));
         Ok(())
     }
-}
-
-/// Asks the authoriser about a request that was verified.
-fn decide<R, A>(
-    shared: &Shared<R, A>,
-    parts: &Parts,
-    signed: &SignedRequest<'_>,
-    head: &VerifiedHead,
-    resolved: Resolved<R::Claims>,
-) -> Result<(Caller<R::Claims>, A::Future), Reason>
-where
-    R: ResolveKey,
-    A: Authorize<R::Claims>,
-{
-    if resolved.is_restricted && !shared.evaluates_session_policies {
-        return Err(denied(Denied::new("the session has a policy, and nothing here evaluates it")));
-    }
-    let caller = Caller::new(head, signed, resolved.key.session_end(), resolved.claims);
-    let decision = shared.authorizer.authorize(&AccessRequest::new(parts, signed, caller.claims()));
-    Ok((caller, decision))
-}
-
-/// Without a key there is nothing to verify; the verifier still does the same work, and has the last word on what
-/// the client learns.
-fn unresolved<R, A>(
-    shared: &Shared<R, A>,
-    signed: &SignedRequest<'_>,
-    error: ResolveError,
-    now: SystemTime,
-) -> Reason {
-    let dummy = match signed.needs_body_hash() {
-        true => shared.verifier.verify_with_body_hash(signed, None, now, [0; 32]),
-        false => shared.verifier.verify(signed, None, now),
-    };
-    match (error, dummy) {
-        (ResolveError::Unavailable, _) => Reason::ResolverUnavailable,
-        (ResolveError::Invalid, Err(Reason::UnknownKey)) => Reason::InvalidToken,
-        (ResolveError::Expired, Err(Reason::UnknownKey)) => Reason::ExpiredToken,
-        (_, Err(reason)) => reason,
-        (_, Ok(_)) => Reason::Internal,
-    }
-}
-
-fn denied(denied: Denied) -> Reason {
-    tracing::info!(target: "credfed::authorize", note = denied.note(), "not allowed");
-    if denied.is_unavailable() { Reason::ResolverUnavailable } else { Reason::AccessDenied }
 }
 
 fn succeeds<B>(response: &Response<B>) -> bool {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use credfed_core::{Clock, SystemClock};
 use credfed_sigv4_verify::Verifier;
 use http::Response;
+use http::request::Parts;
 use tower_layer::Layer;
 
 use super::reject::Refusal;
@@ -38,7 +39,10 @@ pub(super) struct Shared<R, A> {
     pub(super) on_refusal: Option<OnRefusal>,
     pub(super) evaluates_session_policies: bool,
     pub(super) shows_canonical_requests: bool,
+    pub(super) forms: Option<FormBucket>,
 }
+
+pub(super) type FormBucket = Arc<dyn Fn(&Parts) -> Option<Box<str>> + Send + Sync>;
 
 pub(super) type OnRefusal = Arc<dyn Fn(&Refusal<'_>) -> Response<Bytes> + Send + Sync>;
 
@@ -54,6 +58,7 @@ impl<R, A> VerifySigV4Layer<R, A> {
             on_refusal: None,
             evaluates_session_policies: false,
             shows_canonical_requests: false,
+            forms: None,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -91,6 +96,33 @@ impl<R, A> VerifySigV4Layer<R, A> {
         self.change(|shared| shared.shows_canonical_requests = true)
     }
 
+    /// Accepts POST forms: uploads from a browser, signed by a policy ([`Carrier::PostForm`]). Without this a form is
+    /// a request without credentials.
+    ///
+    /// `bucket` says which bucket the URL of a request names, [`path_style_bucket`] for `/bucket`; `None` where it
+    /// names none, or an object in one: then the request is no form. Host and `:authority` were not compared yet when
+    /// it is asked; a request in which they differ is refused afterwards.
+    ///
+    /// The fields are read first, within [`Limits`], and the inner service is called when signature, policy and every
+    /// field by the policy were verified, and the authoriser agreed to a `PUT` of the object. It sees:
+    /// - the method and the URL of the wire, `POST` to the bucket;
+    /// - the headers of the wire, without those that describe the form: `Content-Length`, `Content-Type` and their
+    ///   like;
+    /// - in the extensions a [`PostObject`] with the key and the fields that the policy covers;
+    /// - as its body the bytes of the file. Its length is not known before its end. The last frame comes when the file
+    ///   is as large as the policy allows and the form has ended behind it, or an error comes in its place.
+    ///
+    /// A field after the file is refused, though AWS ignores it.
+    ///
+    /// [`Carrier::PostForm`]: credfed_sigv4_verify::Carrier::PostForm
+    /// [`Limits`]: credfed_sigv4_verify::Limits
+    /// [`PostObject`]: credfed_sigv4_verify::PostObject
+    /// [`path_style_bucket`]: super::path_style_bucket
+    #[must_use]
+    pub fn accept_forms(self, bucket: impl Fn(&Parts) -> Option<Box<str>> + Send + Sync + 'static) -> Self {
+        self.change(|shared| shared.forms = Some(Arc::new(bucket)))
+    }
+
     fn change(mut self, change: impl FnOnce(&mut Shared<R, A>)) -> Self {
         change(Arc::make_mut(&mut self.shared));
         self
@@ -107,6 +139,7 @@ impl<R, A> Clone for Shared<R, A> {
             on_refusal: self.on_refusal.clone(),
             evaluates_session_policies: self.evaluates_session_policies,
             shows_canonical_requests: self.shows_canonical_requests,
+            forms: self.forms.clone(),
         }
     }
 }

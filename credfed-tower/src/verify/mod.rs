@@ -52,6 +52,7 @@
 //!   signature matches.
 //! - A CORS preflight (`OPTIONS` without credentials) is answered by a CORS layer outside of this one.
 //! - Trailers of the HTTP message are covered by no signature, so [`VerifiedBody`] drops them.
+//! - POST forms are accepted where the layer is told to ([`VerifySigV4Layer::accept_forms`]).
 //! - Forwarding services put [`StripCredentials`](crate::StripCredentials) behind it.
 //!
 //! # Chunked uploads
@@ -74,6 +75,7 @@ mod caller;
 mod changes;
 #[cfg(feature = "axum")]
 mod extract;
+mod form;
 mod future;
 mod layer;
 mod reject;
@@ -82,11 +84,13 @@ mod watch;
 
 pub use self::body::{BodyError, VerifiedBody};
 pub use self::caller::Caller;
+pub use self::form::path_style_bucket;
 pub use self::future::VerifyFuture;
 pub use self::layer::VerifySigV4Layer;
 pub use self::reject::{AnswerBody, Refusal};
 pub use self::service::VerifySigV4;
 
+pub(crate) use self::form::object_path;
 #[cfg(feature = "sts")]
 pub(crate) use self::reject::request_id;
 

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -11,6 +10,7 @@ use credfed_sigv4_verify::{BodyCheck, Reason};
 use http_body::{Body, Frame, SizeHint};
 
 use super::body::BodyError;
+use super::form::Source;
 
 /// How much of an unread body the layer reads itself before it gives up on an answer of success.
 pub(super) const DRAIN_LIMIT: usize = 64 * 1024;
@@ -46,7 +46,7 @@ impl<B> fmt::Debug for Watch<B> {
 }
 
 pub(super) struct CheckedBody<B> {
-    body: B,
+    body: Source<B>,
     /// Keeps back what may not be handed on yet.
     check: BodyCheck,
     progress: Progress,
@@ -71,7 +71,7 @@ pub(super) enum Verdict {
 }
 
 impl<B> CheckedBody<B> {
-    pub(super) fn new(body: B, check: BodyCheck) -> Self {
+    pub(super) fn new(body: Source<B>, check: BodyCheck) -> Self {
         Self { body, check, progress: Progress::Reading }
     }
 
@@ -112,7 +112,7 @@ where
 
     /// Takes one frame from the wire, and says how many bytes it had. One may give several to hand on, or none.
     fn poll_wire(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, BodyError>> {
-        Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+        Poll::Ready(match ready!(self.body.poll_frame(cx)) {
             Some(Ok(frame)) => {
                 // Trailers of the message are covered by no signature.
                 let data = frame.into_data().unwrap_or_default();
@@ -125,8 +125,8 @@ where
                 Ok(size)
             }
             Some(Err(error)) => {
-                self.progress = Progress::Failed { reason: Reason::IncompleteBody, told: true };
-                Err(BodyError::Transport(error.into()))
+                self.progress = Progress::Failed { reason: error.reason.clone(), told: true };
+                Err(error.into_body_error())
             }
             None => {
                 self.judge();

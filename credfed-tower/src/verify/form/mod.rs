@@ -1,0 +1,56 @@
+//! POST forms: the fields are read and judged before anything else, the file streams to the inner service.
+
+mod reader;
+mod source;
+
+use http::request::Parts;
+use http::{Method, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+pub(super) use self::reader::FormReader;
+pub(super) use self::source::{Source, SourceError};
+
+/// The bucket of a path-style URL: `/bucket` or `/bucket/`, and nothing else. For
+/// [`VerifySigV4Layer::accept_forms`](super::VerifySigV4Layer::accept_forms).
+pub fn path_style_bucket(parts: &Parts) -> Option<Box<str>> {
+    let name = parts.uri.path().strip_prefix('/')?;
+    let name = name.strip_suffix('/').unwrap_or(name);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    (!name.is_empty() && name.bytes().all(is_plain)).then(|| name.into())
+}
+
+/// Whether a request looks like a form. What is none of S3's is refused later on.
+pub(super) fn is_form(parts: &Parts) -> bool {
+    const FORM_DATA: &[u8] = b"multipart/form-data";
+    let value = parts.headers.get(header::CONTENT_TYPE).map(header::HeaderValue::as_bytes);
+    let is_form_data = value
+        .and_then(|value| value.get(..FORM_DATA.len()))
+        .is_some_and(|start| start.eq_ignore_ascii_case(FORM_DATA));
+    parts.method == Method::POST && is_form_data
+}
+
+/// The path of the `PUT` that a form stands for, percent-encoded.
+pub(crate) fn object_path(parts: &Parts, key: &str) -> String {
+    const KEPT: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+    let bucket = parts.uri.path();
+    let bucket = bucket.strip_suffix('/').unwrap_or(bucket);
+    format!("{bucket}/{}", utf8_percent_encode(key, KEPT))
+}
+
+/// Takes off the headers that describe the form and not its file.
+pub(super) fn strip_enclosure(parts: &mut Parts) {
+    for name in [
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::CONTENT_ENCODING,
+        header::TRANSFER_ENCODING,
+        header::TRAILER,
+        header::EXPECT,
+        header::HeaderName::from_static("content-md5"),
+        header::HeaderName::from_static("content-digest"),
+        header::HeaderName::from_static("digest"),
+    ] {
+        parts.headers.remove(name);
+    }
+}
