@@ -253,7 +253,7 @@ fn a_form_ends_with_its_session() {
 }
 
 #[test]
-fn a_form_lives_from_its_date_less_the_skew_to_its_expiration_or_seven_days() {
+fn n21_a_form_lives_from_its_date_less_the_skew_to_its_expiration_or_seven_days() {
     let at = |sent: &Sent, now| sent.verify_at(&s3(), Some(&static_key()), now).map(drop);
     let nano = Duration::from_nanos(1);
     let sent = Unsigned::new().sign();
@@ -278,14 +278,14 @@ fn a_form_lives_from_its_date_less_the_skew_to_its_expiration_or_seven_days() {
 }
 
 #[test]
-fn an_altered_date_is_refused() {
+fn n21_an_altered_date_is_refused() {
     // Of the same day, so that the scope still fits.
     let later = Unsigned::new().sign().with("x-amz-date", "20150830T124600Z");
     assert_eq!(later.verdict(), failed("eq", "x-amz-date"));
 }
 
 #[test]
-fn a_form_beside_another_carrier_is_refused() {
+fn n07_a_form_beside_another_carrier_is_refused() {
     let refused = |change: &dyn Fn(&mut http::request::Parts)| {
         let mut parts = head("bucket");
         change(&mut parts);

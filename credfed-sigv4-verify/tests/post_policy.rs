@@ -15,7 +15,7 @@ fn extra(name: &str) -> Result<(), Reason> {
 }
 
 #[test]
-fn a_key_outside_of_its_prefix_is_refused() {
+fn n21_a_key_outside_of_its_prefix_is_refused() {
     let condition = starts_with("key", "user/a/");
     let verdict = |key: &str| Unsigned::keyed(key, &condition).sign().verdict();
     assert_eq!(verdict("user/a/photo"), Ok(()));
@@ -55,7 +55,7 @@ fn other_fields_are_judged_with_the_files_name_in_place_too() {
 }
 
 #[test]
-fn a_field_that_no_condition_covers_is_refused() {
+fn n21_a_field_that_no_condition_covers_is_refused() {
     let sent = Unsigned::new().sign();
     for name in
         ["acl", "Content-Type", "x-amz-meta-a", "success_action_redirect", "x-amz-copy-source", "tagging"]
@@ -104,7 +104,7 @@ fn a_condition_on_a_field_that_is_absent_is_not_met() {
 }
 
 #[test]
-fn the_bucket_is_the_urls_and_has_to_be_covered() {
+fn n21_the_bucket_is_the_urls_and_has_to_be_covered() {
     let sent = Unsigned::new().sign();
     assert_eq!(sent.clone().for_bucket("other").verdict(), failed("eq", "bucket"));
     // A field of that name changes nothing.
@@ -138,7 +138,7 @@ fn every_element_of_a_list_of_types_has_to_start_so() {
 }
 
 #[test]
-fn a_file_outside_of_its_size_range_is_refused() {
+fn n21_a_file_outside_of_its_size_range_is_refused() {
     let form = Unsigned::new().condition(r#"["content-length-range",5,10]"#);
     for size in [5, 7, 10] {
         assert_eq!(form.sign().size(size).verdict(), Ok(()));
@@ -215,7 +215,7 @@ fn conditions(json: &str, name: &str, other: Option<&str>) -> String {
 }
 
 #[test]
-fn repeated_members_of_the_policy_are_refused() {
+fn n21_repeated_members_of_the_policy_are_refused() {
     let form = Unsigned::new();
     let json = form.json();
     let repeated = Err(Reason::PolicyDocument(PolicyFault::Structure));

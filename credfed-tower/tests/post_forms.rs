@@ -387,7 +387,7 @@ fn a_huge_field_ends_the_connection_and_not_the_server() {
 }
 
 #[test]
-fn a_form_beside_another_carrier_is_refused() {
+fn n07_a_form_beside_another_carrier_is_refused() {
     run(async {
         let (front, calls) = front(layer()).await;
         let body = Form::new().body();

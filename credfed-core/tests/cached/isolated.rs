@@ -376,3 +376,16 @@ fn the_pause_after_one_who_left_is_a_quarter_of_the_time_left_at_most() {
     runtime.advance(Duration::from_nanos(1));
     assert!(at_once(&provider).is_none());
 }
+
+#[test]
+fn a_caller_who_is_dropped_long_after_it_was_stopped_costs_the_next_refresh_nothing() {
+    let (runtime, source, provider) = isolated(Act::Give(HOUR));
+    get(&runtime, &provider).unwrap();
+    runtime.advance(53 * MINUTE);
+    source.next(Act::Hang);
+    let mut stopped = provider.get();
+    assert!(poll_once(&mut stopped).is_pending());
+    runtime.advance(17 * SECOND);
+    drop(stopped);
+    assert_eq!(*get(&runtime, &provider).unwrap(), 3);
+}

@@ -101,6 +101,7 @@ fn carrier_name(carrier: Carrier) -> &'static str {
     match carrier {
         Carrier::Header => "Authorization header",
         Carrier::Presigned => "presigned query",
+        Carrier::PostForm => "POST form",
         _ => "another one",
     }
 }
