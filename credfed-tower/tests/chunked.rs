@@ -5,7 +5,6 @@
 mod support;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -22,19 +21,12 @@ use hyper::body::{Frame, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use support::chunked::{Mode, Upload};
-use support::upstream::{self, Seen};
+use support::upstream::Version::{self, Http1, Http2};
+use support::upstream::{self, Seen, relay};
 use support::{FixedClock, keys, layer, noon, origin_form, run, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Version {
-    Http1,
-    Http2,
-}
-
-use Version::{Http1, Http2};
 
 const VERSIONS: [Version; 2] = [Http1, Http2];
 const DATA: &[u8] = b"what the caller signed, and nothing else, is what the upstream stores";
@@ -92,27 +84,6 @@ async fn send(head: Parts, frames: Vec<Bytes>, version: Version) -> Option<(Stat
     let status = response.status();
     let body = response.into_body().collect().await.expect("a body").to_bytes();
     Some((status, String::from_utf8_lossy(&body).into_owned()))
-}
-
-/// Forwards as a proxy does, with whatever length the head says.
-async fn relay(
-    request: Request<VerifiedBody<Incoming>>,
-    upstream: SocketAddr,
-    hop: Version,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (mut parts, body) = request.into_parts();
-    credfed_tower::strip_credentials(&mut parts);
-    parts.headers.remove("host");
-    parts.uri = format!("http://{upstream}{}", parts.uri.path()).parse().expect("a target");
-    parts.version = http::Version::default();
-    let client = Client::builder(TokioExecutor::new()).http2_only(hop == Http2).build_http();
-    let status = match client.request(Request::from_parts(parts, body)).await {
-        Ok(response) => response.status(),
-        Err(_) => StatusCode::BAD_GATEWAY,
-    };
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = status;
-    Ok(response)
 }
 
 /// The answer was a refusal with this code, unless the client missed it.

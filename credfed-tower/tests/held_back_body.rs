@@ -7,7 +7,6 @@
 mod support;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 
 use aws_sigv4::http_request::SignableBody;
 use bytes::Bytes;
@@ -19,17 +18,10 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use support::upstream::{self, Seen};
+use support::upstream::Version::{self, Http1, Http2};
+use support::upstream::{self, Seen, relay};
 use support::{Signer, layer, run, serve, sha256_hex};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Version {
-    Http1,
-    Http2,
-}
-
-use Version::{Http1, Http2};
 
 /// Sends `sent` under a signature for `declared` through the layer, both hops in the given versions.
 async fn forward(
@@ -62,27 +54,6 @@ async fn forward(
     let status = response.status();
     let body = response.into_body().collect().await.expect("a body").to_bytes();
     (status, String::from_utf8_lossy(&body).into_owned(), seen.await.expect("the upstream's report"))
-}
-
-/// Forwards with the caller's Content-Length, as a proxy does.
-async fn relay(
-    request: Request<VerifiedBody<Incoming>>,
-    upstream: SocketAddr,
-    hop: Version,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (mut parts, body) = request.into_parts();
-    credfed_tower::strip_credentials(&mut parts);
-    parts.headers.remove("host");
-    parts.uri = format!("http://{upstream}{}", parts.uri.path()).parse().expect("a target");
-    parts.version = http::Version::default();
-    let client = Client::builder(TokioExecutor::new()).http2_only(hop == Http2).build_http();
-    let status = match client.request(Request::from_parts(parts, body)).await {
-        Ok(response) => response.status(),
-        Err(_) => StatusCode::BAD_GATEWAY,
-    };
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = status;
-    Ok(response)
 }
 
 fn pieces(body: &[u8], size: usize) -> Vec<Bytes> {

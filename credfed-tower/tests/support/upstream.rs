@@ -1,10 +1,46 @@
 //! Upstreams that are nothing but a socket: they see what a real client really sends.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+use credfed_tower::VerifiedBody;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+
+/// Of HTTP, on one hop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Version {
+    Http1,
+    Http2,
+}
+
+/// Forwards as a proxy does, with whatever length the head says.
+pub async fn relay(
+    request: Request<VerifiedBody<Incoming>>,
+    upstream: SocketAddr,
+    hop: Version,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (mut parts, body) = request.into_parts();
+    credfed_tower::strip_credentials(&mut parts);
+    parts.headers.remove("host");
+    parts.uri = format!("http://{upstream}{}", parts.uri.path()).parse().expect("a target");
+    parts.version = http::Version::default();
+    let client = Client::builder(TokioExecutor::new()).http2_only(hop == Version::Http2).build_http();
+    let status = match client.request(Request::from_parts(parts, body)).await {
+        Ok(response) => response.status(),
+        Err(_) => StatusCode::BAD_GATEWAY,
+    };
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    Ok(response)
+}
 
 /// What arrived until the client was done or went away.
 #[derive(Debug, Default, Clone, PartialEq)]
