@@ -126,6 +126,18 @@ fn a_session_token_has_to_belong_to_the_key_and_can_be_left_out_of_what_is_shown
 }
 
 #[test]
+fn requests_for_sts_are_judged_too() {
+    let request = signed("GET", "https://sts.amazonaws.com/?Action=GetCallerIdentity", None);
+    for profile in [&["--profile", "sts"][..], &[]] {
+        let service = ["--service", "sts", "--region", "us-east-1", "--now", NOW, "--json"];
+        let key = ["--access-key", "AKIDEXAMPLE", "--secret-env", "EXPLAIN_TEST_SECRET"];
+        let told = told(&run(&[&service[..], &key, profile].concat(), &request));
+        // The scope is for S3.
+        assert_eq!((&told["code"], &told["rule"]), (&"SignatureDoesNotMatch".into(), &4.into()), "{told}");
+    }
+}
+
+#[test]
 fn sessions_of_a_key_ring_are_opened() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ring.json");

@@ -9,10 +9,9 @@ use credfed_core::{Clock, Secret, SystemClock};
 use credfed_sigv4_verify::danger::Knobs;
 use credfed_sigv4_verify::{
     BuildError, Carrier, KeyKind, PayloadMode, Preimage, Profile, Reason, ResolvedKey, SignedRequest,
-    UnsignedPayload, Verifier,
+    UnsignedPayload, VerifiedHead, Verifier, VerifierBuilder,
 };
 use http::request::Parts;
-use sha2::{Digest, Sha256};
 
 use crate::causes;
 use crate::cli::Arguments;
@@ -110,7 +109,7 @@ impl Judge {
         Judgement {
             carrier: shown.as_ref().map(SignedRequest::carrier),
             payload_mode: shown.as_ref().map(SignedRequest::payload_mode),
-            preimage: shown.and_then(|signed| signed.preimage(Some(Sha256::digest(&caught.body).into()))),
+            preimage: shown.and_then(|signed| signed.preimage(Some(caught.body_sha256))),
             verdict,
             cause,
         }
@@ -125,29 +124,19 @@ impl Judge {
         knobs: Knobs,
     ) -> bool {
         let Ok(verifier) = self.verifier(profile, knobs) else { return false };
-        let body_sha256 = Sha256::digest(&caught.body).into();
-        let verified = verifier.parse(parts).and_then(|signed| {
-            let key = self.key(&signed)?;
-            let head = match signed.needs_body_hash() {
-                true => verifier.verify_with_body_hash(&signed, key.as_ref(), self.now, body_sha256)?,
-                false => verifier.verify(&signed, key.as_ref(), self.now)?,
-            };
-            drop(head);
-            Ok(())
-        });
-        verified.is_ok()
+        verifier.parse(parts).is_ok_and(|signed| self.head(&verifier, &signed, caught).is_ok())
     }
 
     fn verifier(&self, profile: Profile, knobs: Knobs) -> Result<Verifier, BuildError> {
         let builder = Verifier::builder().region(self.region.as_str()).service(self.service.as_str());
-        builder.profile(profile).unsigned_payload(UnsignedPayload::Allow).danger(knobs).build()
+        lenient(builder.danger(knobs), profile).build()
     }
 
     /// Reads what others refuse to read.
     fn loose(&self) -> Result<Verifier, BuildError> {
         let builder = Verifier::builder().any_region().any_service();
         let knobs = Knobs::new().accept_non_normal_paths();
-        builder.profile(self.profile).unsigned_payload(UnsignedPayload::Allow).danger(knobs).build()
+        lenient(builder.danger(knobs), self.profile).build()
     }
 
     fn verdict(
@@ -156,19 +145,25 @@ impl Judge {
         signed: &SignedRequest<'_>,
         caught: &Caught,
     ) -> Result<(), Reason> {
-        let key = self.key(signed)?;
-        let head = match signed.needs_body_hash() {
-            true => {
-                let body_sha256 = Sha256::digest(&caught.body).into();
-                verifier.verify_with_body_hash(signed, key.as_ref(), self.now, body_sha256)?
-            }
-            false => verifier.verify(signed, key.as_ref(), self.now)?,
-        };
+        let head = self.head(verifier, signed, caught)?;
         let mut check = head.into_body_check();
         let judged = check.push(caught.body.clone()).and_then(|()| check.finish());
         match judged {
             Err(_) if !caught.is_complete => Err(Reason::IncompleteBody),
             judged => judged,
+        }
+    }
+
+    fn head(
+        &self,
+        verifier: &Verifier,
+        signed: &SignedRequest<'_>,
+        caught: &Caught,
+    ) -> Result<VerifiedHead, Reason> {
+        let key = self.key(signed)?;
+        match signed.needs_body_hash() {
+            true => verifier.verify_with_body_hash(signed, key.as_ref(), self.now, caught.body_sha256),
+            false => verifier.verify(signed, key.as_ref(), self.now),
         }
     }
 
@@ -196,4 +191,10 @@ impl Judge {
             }
         }
     }
+}
+
+/// Services other than S3 may take unsigned payloads too; STS never does.
+fn lenient(builder: VerifierBuilder, profile: Profile) -> VerifierBuilder {
+    let builder = builder.profile(profile);
+    if profile == Profile::Sts { builder } else { builder.unsigned_payload(UnsignedPayload::Allow) }
 }

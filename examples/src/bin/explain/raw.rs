@@ -11,11 +11,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use sha2::{Digest, Sha256};
 
 /// The head, and the whole body, or as much of it as there was.
 pub(crate) struct Caught {
     pub(crate) parts: Parts,
     pub(crate) body: Bytes,
+    pub(crate) body_sha256: [u8; 32],
     pub(crate) is_complete: bool,
 }
 
@@ -41,7 +43,12 @@ pub(crate) async fn request(bytes: Bytes) -> Result<Caught, String> {
             }
         }
         let mut caught = caught.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        caught.get_or_insert(Caught { parts, body: body.into(), is_complete });
+        caught.get_or_insert(Caught {
+            parts,
+            body_sha256: Sha256::digest(&body).into(),
+            body: body.into(),
+            is_complete,
+        });
         Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
     });
     let io = TokioIo::new(tokio::io::join(wire.as_slice(), tokio::io::sink()));
