@@ -292,7 +292,10 @@ impl<'a> SignedRequest<'a> {
     /// Headers that are there and that the signature does not cover, by a rule that was loosened (`danger`). The inner
     /// service must not see them.
     pub fn exempted_headers(&self) -> impl Iterator<Item = &'static str> {
-        ["x-amz-cf-id", "x-amz-security-token"].into_iter().filter(|name| {
+        let Knobs { behind_cloudfront, token_outside_signature, .. } = self.rules.knobs;
+        let loosened =
+            [("x-amz-cf-id", behind_cloudfront), ("x-amz-security-token", token_outside_signature)];
+        loosened.into_iter().filter(|(_, is_loosened)| *is_loosened).map(|(name, _)| name).filter(|name| {
             let is_signed = |slot: &Slot<'_>| slot.name(self.signed_list()) == name.as_bytes();
             self.parts.headers.contains_key(*name) && !self.signed.slots().iter().any(is_signed)
         })
