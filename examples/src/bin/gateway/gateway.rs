@@ -72,6 +72,7 @@ pub(crate) fn service(
         .upstream(&upstream.endpoint.uri()?)?;
     let s3 = ServiceBuilder::new()
         .layer(VerifySigV4Layer::new(verifier, resolve(&users, sessions.as_ref())?, policy))
+        .map_request(journal::note_verified)
         .layer(StripCredentials::new())
         .layer_fn(Settle::new)
         .layer(sign)
