@@ -23,7 +23,6 @@ use http::{Response, StatusCode};
 use s3s::HttpError;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -35,6 +34,7 @@ use crate::front::Front;
 use crate::identity::{Identity, network};
 use crate::keys::Key;
 use crate::serve::{self, Serves};
+use crate::store::Store;
 
 const ACCOUNT: &str = "111122223333";
 const ROLE: &str = "gateway";
@@ -139,7 +139,7 @@ fn s3(
 /// The store, and the key that nobody but the layer before it ever learns.
 fn store(folder: &TempDir) -> io::Result<(S3Service, AwsCredentials)> {
     let key = Key::generate().map_err(io::Error::other)?;
-    let files = FileSystem::new(folder.path()).map_err(|error| io::Error::other(format!("{error:?}")))?;
+    let files = Store::new(folder.path()).map_err(|error| io::Error::other(format!("{error:?}")))?;
     let mut service = S3ServiceBuilder::new(files);
     service.set_auth(SimpleAuth::from_single(key.access_key_id.as_str(), key.secret.expose()));
     let secret = Secret::new(key.secret.expose().to_owned());

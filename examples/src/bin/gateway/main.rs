@@ -32,6 +32,7 @@ mod rights;
 mod roles;
 mod self_test;
 mod serve;
+mod store;
 mod tls;
 mod trusts;
 mod upstream;
