@@ -51,8 +51,10 @@ class Failed(Exception):
 class Client:
     # Whether checksums of uploads can be switched, and if not, why.
     switch = True
+    no_switch = ""
     # Keys that the client itself changes or refuses, and why.
     changes = {}
+    remarks = set()
     presigns = ("GET", "PUT")
     no_presign = ""
     # What it says of a wrong signature.
@@ -70,7 +72,7 @@ class Client:
 
     def stream(self, bucket, key, path):
         """One PUT of a file, which is read as it is sent."""
-        raise NotApplicable("it has no upload of a file in one PUT but `put` or `upload`")
+        raise NotApplicable("it is what `put` does")
 
     def close(self):
         """Ends what was started for it."""
@@ -255,6 +257,11 @@ class OpenDal(Rust):
 class AwsSdkJs(Library):
     name = "aws-sdk-js"
 
+    @classmethod
+    def missing(cls):
+        there = shutil.which("node") and os.path.isdir(os.path.join(CACHE, "node", "node_modules"))
+        return None if there else f"{cls.name} needs Node.js 20 or later and npm"
+
     def command(self):
         return ["node", os.path.join(CACHE, "node", "s3_client.mjs")]
 
@@ -368,7 +375,14 @@ class Command(Client):
 class Rclone(Command):
     name = "rclone"
     switch = False
-    no_switch = "rclone 1.60 has no switch for checksums"
+    no_switch = "rclone has none (--s3-disable-checksum is about metadata)"
+    changes = {
+        "double slash": "rclone makes one slash of it",
+        "leading slash": "rclone drops it",
+        "trailing slash": "to rclone it is a folder",
+        "dot": "rclone folds it",
+        "dots": "rclone folds them",
+    }
 
     def rclone(self, *arguments, presigned=False, **more):
         access = self.access
@@ -430,7 +444,8 @@ class Rclone(Command):
 class S3cmd(Command):
     name = "s3cmd"
     switch = False
-    no_switch = "s3cmd has no switch for checksums"
+    no_switch = "s3cmd has none"
+    changes = {"trailing slash": "s3cmd puts the name of the file behind it"}
     presigns = ()
     no_presign = "`s3cmd signurl` signs with SigV2"
 
@@ -438,7 +453,7 @@ class S3cmd(Command):
         access = self.access
         host = urllib.parse.urlsplit(access.url).netloc
         options = ["--config", os.devnull, f"--host={host}", f"--host-bucket={host}", f"--region={access.region}",
-                   f"--access_key={access.key}", f"--secret_key={access.secret}", "--no-progress", "--max-retries=1",
+                   f"--access_key={access.key}", f"--secret_key={access.secret}", "--no-progress",
                    "--multipart-chunk-size-mb=5"]
         options += [f"--access_token={access.token}"] if access.token else []
         options += [f"--ca-certs={access.certificate}"] if access.certificate else ["--no-ssl"]
@@ -480,6 +495,7 @@ class Curl(Command):
     name = "curl"
     presigns = ()
     no_presign = "`curl --aws-sigv4` signs headers alone"
+    remarks = {"20 MiB in parts: curl sends them in one PUT"}
 
     def curl(self, method, path, *more, data=b"", file=None, query="", target=None):
         access = self.access
@@ -498,8 +514,7 @@ class Curl(Command):
         arguments += ["--cacert", access.certificate] if access.certificate else []
         arguments += ["--head"] if method == "HEAD" else ["-X", method]
         if method == "PUT" and not more:
-            arguments += ["-H", "Expect:", "-H", "Content-Type: application/octet-stream", "--data-binary",
-                          f"@{file or '-'}"]
+            arguments += ["-H", "Content-Type: application/octet-stream", "--data-binary", f"@{file or '-'}"]
         url = access.url + urllib.parse.quote(path, safe="/~-._") + query
         with open(out, "wb"):
             pass
@@ -549,4 +564,37 @@ class Curl(Command):
         self.curl("GET", f"/{bucket}/{key}", target=path)
 
 
-ALL = [Boto3, AwsCli, AwsSdkRust, AwsSdkJs, ObjectStore, OpenDal, Rclone, S3cmd, Curl]
+class Restic(Command):
+    """No client by itself, but whoever sends chunks of which each is signed: minio-go, over plain HTTP."""
+
+    name = "restic"
+    # It asks first whether something is there, by HEAD, where a refusal has no code.
+    wrong_secret = no_token = "Access Denied"
+    switch = False
+    no_switch = "restic has none"
+    presigns = ()
+    no_presign = "restic has no use for URLs"
+
+    def restic(self, bucket, *arguments):
+        access = self.access
+        env = {"AWS_ACCESS_KEY_ID": access.key, "AWS_SECRET_ACCESS_KEY": access.secret,
+               "AWS_DEFAULT_REGION": access.region, "RESTIC_REPOSITORY": f"s3:{access.url}/{bucket}",
+               "RESTIC_PASSWORD": "for this run"}
+        env |= {"AWS_SESSION_TOKEN": access.token} if access.token else {}
+        more = ["--cacert", access.certificate] if access.certificate else []
+        return self.run(*more, "--no-cache", *arguments, env=env).decode()
+
+    def list(self, bucket, prefix, delimited):
+        return self.restic(bucket, "snapshots").splitlines(), []
+
+    def exercise(self, bucket, path):
+        """A repository, a backup of the file, a look at every byte of it, and the file back."""
+        self.restic(bucket, "init")
+        self.restic(bucket, "backup", path)
+        self.restic(bucket, "check", "--read-data")
+        back = os.path.join(self.access.folder, "restored")
+        self.restic(bucket, "restore", "latest", "--target", back)
+        return back + path
+
+
+ALL = [Boto3, AwsCli, AwsSdkRust, AwsSdkJs, ObjectStore, OpenDal, Rclone, S3cmd, Curl, Restic]
