@@ -12,6 +12,8 @@ use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest};
 use aws_sigv4::http_request::{SigningSettings, UriPathNormalizationMode, sign};
 use aws_sigv4::sign::v4;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use credfed_core::keyring::{KeyRing, KeyRingFile, SharedKeyRing};
 use credfed_core::session::{SealedSessions, SessionClaims, SessionKind};
 use serde_json::Value;
@@ -165,6 +167,70 @@ fn sessions_of_a_key_ring_are_opened() {
     assert_eq!(told(&accepted)["verdict"], "accepted", "{accepted:?}");
     let late = ["--json", "--service", "s3", "--region", "us-east-1", "--now", "2015-08-30T12:51:00Z"];
     assert_eq!(told(&run(&[&late[..], &ring].concat(), &request))["code"], "ExpiredToken");
+}
+
+#[test]
+fn forms_are_judged_by_signature_and_policy() {
+    let policy = r#"{"expiration":"2015-08-30T13:00:00Z","conditions":[{"bucket":"photos"},
+        ["starts-with","$key","user/"],["content-length-range",1,9],{"x-amz-algorithm":"AWS4-HMAC-SHA256"},
+        {"x-amz-credential":"AKIDEXAMPLE/20150830/us-east-1/s3/aws4_request"},{"x-amz-date":"20150830T120000Z"}]}"#;
+    let policy = BASE64_STANDARD.encode(policy);
+    let key = v4::generate_signing_key(SECRET, now(), "us-east-1", "s3");
+    let signature = v4::calculate_signature(key, policy.as_bytes());
+    let form = |change: &dyn Fn(&str) -> String| {
+        let fields = [
+            ("key", "user/${filename}"),
+            ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
+            ("X-Amz-Credential", "AKIDEXAMPLE/20150830/us-east-1/s3/aws4_request"),
+            ("X-Amz-Date", "20150830T120000Z"),
+            ("Policy", &policy),
+            ("X-Amz-Signature", &signature),
+            ("file\"; filename=\"a.txt", "hello"),
+        ];
+        let part = |(name, value)| {
+            format!("--line\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let body = change(&(fields.map(part).concat() + "--line--\r\n"));
+        format!(
+            "POST /photos HTTP/1.1\r\nHost: example.com\r\nContent-Type: multipart/form-data; boundary=line\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let good = form(&str::to_owned);
+    let shown = told(&piped(&[], &good));
+    assert_eq!(
+        (&shown["verdict"], &shown["string_to_sign"]),
+        (&"accepted".into(), &policy.as_str().into()),
+        "{shown}"
+    );
+    assert_eq!(told(&piped(&["--redact"], &good))["string_to_sign"], Value::Null);
+    for (from, to, code) in [
+        ("user/$", "other/$", "AccessDenied"),
+        ("hello", "more than nine", "EntityTooLarge"),
+        (signature.as_str(), "0".repeat(64).as_str(), "SignatureDoesNotMatch"),
+        ("name=\"file\"", "name=\"other\"", "IncorrectNumberOfFilesInPostRequest"),
+    ] {
+        let refused = told(&piped(&[], &form(&|body| body.replace(from, to))));
+        assert_eq!(
+            (&refused["verdict"], &refused["code"]),
+            (&"refused".into(), &code.into()),
+            "{from}: {refused}"
+        );
+    }
+    for (from, to, code) in
+        [("POST /photos", "POST /other", "AccessDenied"), ("--line--", "", "IncompleteBody")]
+    {
+        let refused = told(&piped(&[], &good.replace(from, to)));
+        assert_eq!(
+            (&refused["verdict"], &refused["code"]),
+            (&"refused".into(), &code.into()),
+            "{from}: {refused}"
+        );
+    }
+    let in_text: Vec<_> = common(&[]).into_iter().filter(|argument| *argument != "--json").collect();
+    let text = run(&in_text, &good);
+    assert!(String::from_utf8_lossy(&text.stdout).contains(r#"["starts-with","$key","user/"]"#), "{text:?}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use credfed_sigv4_verify::{Carrier, PayloadMode, Protocol};
 use serde::Serialize;
 
@@ -54,16 +56,30 @@ pub(crate) fn text(
         (None, Some(reason)) => writeln!(out, "  reason    {reason}")?,
         (_, None) => {}
     }
-    let texts =
-        [("canonical request", line.canonical_request.as_deref()), ("string to sign", line.string_to_sign)];
+    let policy =
+        judgement.policy.as_ref().filter(|_| !redact).and_then(|policy| STANDARD.decode(policy).ok());
+    let policy = policy.map(|policy| String::from_utf8_lossy(&policy).into_owned());
+    let texts = [
+        ("canonical request", line.canonical_request.as_deref()),
+        ("policy", policy.as_deref()),
+        ("string to sign", line.string_to_sign),
+    ];
     for (name, text) in texts {
         let Some(text) = text else { continue };
         writeln!(out, "  {name}")?;
         for line in text.split('\n') {
-            writeln!(out, "    | {}", line.escape_debug())?;
+            writeln!(out, "    | {}", printable(line))?;
         }
     }
     Ok(())
+}
+
+/// Nothing of a caught request commands the terminal.
+fn printable(line: &str) -> String {
+    let quote = |c: char| matches!(c, '"' | '\'');
+    line.chars()
+        .flat_map(|c| quote(c).then_some(c).into_iter().chain(c.escape_debug().filter(move |_| !quote(c))))
+        .collect()
 }
 
 fn line<'a>(file: &'a str, judgement: &'a Judgement, protocol: Protocol, redact: bool) -> Line<'a> {
@@ -93,7 +109,12 @@ fn line<'a>(file: &'a str, judgement: &'a Judgement, protocol: Protocol, redact:
             true => preimage.redacted(),
             false => preimage.canonical_request().into_owned(),
         }),
-        string_to_sign: preimage.map(|preimage| preimage.string_to_sign()),
+        string_to_sign: match (&judgement.policy, preimage) {
+            // A policy may hold a session token.
+            (Some(_), _) if redact => None,
+            (Some(policy), _) => Some(policy),
+            (None, preimage) => preimage.map(|preimage| preimage.string_to_sign()),
+        },
     }
 }
 
