@@ -38,17 +38,20 @@ pub(crate) fn object_path(parts: &Parts, key: &str) -> String {
     format!("{bucket}/{}", utf8_percent_encode(key, KEPT))
 }
 
-/// Takes off the headers that describe the form and not its file.
+/// Takes off the headers that describe the form and not its file: each of them is a field of the form too, where a policy
+/// has to cover it.
 pub(super) fn strip_enclosure(parts: &mut Parts) {
+    let of_the_content: Vec<_> =
+        parts.headers.keys().filter(|name| name.as_str().starts_with("content-")).cloned().collect();
+    for name in of_the_content {
+        parts.headers.remove(name);
+    }
     for name in [
-        header::CONTENT_LENGTH,
-        header::CONTENT_TYPE,
-        header::CONTENT_ENCODING,
+        header::CACHE_CONTROL,
+        header::EXPIRES,
         header::TRANSFER_ENCODING,
         header::TRAILER,
         header::EXPECT,
-        header::HeaderName::from_static("content-md5"),
-        header::HeaderName::from_static("content-digest"),
         header::HeaderName::from_static("digest"),
     ] {
         parts.headers.remove(name);

@@ -23,6 +23,8 @@ const SLICE: usize = 4 * 1024;
 const OVERHEAD: usize = 64 * 1024;
 /// What may follow a file: the last boundary, or as much of another part as shows that it is one.
 const AFTER_FILE: usize = 16 * 1024;
+/// What may follow the last boundary. It is nobody's, and no size of the policy bounds it.
+const EPILOGUE: usize = 64 * 1024;
 /// RFC 2046, 5.1.1.
 const LONGEST_BOUNDARY: usize = 70;
 
@@ -35,7 +37,9 @@ pub(in crate::verify) struct FormReader<B> {
     rest: Bytes,
     /// Whether the body has ended.
     ended: bool,
-    /// Bytes that multer was given in this stage.
+    /// Whether multer has looked through all that it holds.
+    waits: bool,
+    /// Bytes that multer was given in this stage, or that were read behind the last boundary.
     given: usize,
     most: usize,
 }
@@ -96,6 +100,7 @@ impl<B> FormReader<B> {
             stage: Stage::Between,
             rest: Bytes::new(),
             ended: false,
+            waits: false,
             given: 0,
             most,
         })
@@ -114,6 +119,9 @@ where
         fields: &mut FormFields,
     ) -> Poll<Result<(), SourceError>> {
         loop {
+            if self.waits {
+                ready!(self.poll_give(cx, SLICE))?;
+            }
             let next = match &mut self.stage {
                 Stage::Between => match self.multipart.poll_next_field(cx) {
                     Poll::Ready(Ok(Some(field))) => Some(begin(field, fields)?),
@@ -150,7 +158,7 @@ where
                     if self.given > self.most {
                         return Poll::Ready(Err(Reason::LimitExceeded(Limit::FormBytes).into()));
                     }
-                    ready!(self.poll_give(cx, SLICE))?;
+                    self.waits = true;
                 }
             }
         }
@@ -159,6 +167,12 @@ where
     /// Reads on in the file; `None` when the form has ended behind it as a form does.
     pub(super) fn poll_file(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SourceError>>> {
         loop {
+            if self.waits {
+                let slice = if matches!(self.stage, Stage::File(_)) { usize::MAX } else { SLICE };
+                if let Err(error) = ready!(self.poll_give(cx, slice)) {
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
             let next = match &mut self.stage {
                 Stage::File(field) => match Pin::new(field).poll_next(cx) {
                     Poll::Ready(Some(Ok(bytes))) if bytes.is_empty() => continue,
@@ -171,7 +185,10 @@ where
                     Poll::Pending => None,
                 },
                 Stage::AfterFile => match self.multipart.poll_next_field(cx) {
-                    Poll::Ready(Ok(None)) => Some(Stage::Epilogue),
+                    Poll::Ready(Ok(None)) => {
+                        self.given = 0;
+                        Some(Stage::Epilogue)
+                    }
                     Poll::Ready(Ok(Some(_))) => return Poll::Ready(Some(Err(PostFault::AfterFile.into()))),
                     Poll::Ready(Err(_)) => return Poll::Ready(Some(Err(self.broken()))),
                     Poll::Pending if self.given > AFTER_FILE => {
@@ -181,8 +198,14 @@ where
                 },
                 Stage::Epilogue => {
                     while !self.ended {
-                        if let Err(error) = ready!(self.poll_body(cx)) {
-                            return Poll::Ready(Some(Err(error)));
+                        match ready!(self.poll_body(cx)) {
+                            Ok(data) => {
+                                self.given = self.given.saturating_add(data.map_or(0, |data| data.len()))
+                            }
+                            Err(error) => return Poll::Ready(Some(Err(error))),
+                        }
+                        if self.given > EPILOGUE {
+                            return Poll::Ready(Some(Err(PostFault::AfterFile.into())));
                         }
                     }
                     Some(Stage::End)
@@ -194,12 +217,7 @@ where
             };
             match next {
                 Some(stage) => self.stage = stage,
-                None => {
-                    let slice = if matches!(self.stage, Stage::File(_)) { usize::MAX } else { SLICE };
-                    if let Err(error) = ready!(self.poll_give(cx, slice)) {
-                        return Poll::Ready(Some(Err(error)));
-                    }
-                }
+                None => self.waits = true,
             }
         }
     }
@@ -222,8 +240,14 @@ where
                 }
                 Poll::Ready(Ok(None)) => break,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending if self.rest.is_empty() && gathered.is_empty() => return Poll::Pending,
-                Poll::Pending => break,
+                Poll::Pending if most > SLICE && !self.rest.is_empty() => break,
+                // Of bytes that trickle in, each one would have multer look through all that it holds.
+                Poll::Pending => {
+                    if !gathered.is_empty() {
+                        self.rest = gathered.freeze();
+                    }
+                    return Poll::Pending;
+                }
             }
             // In the file multer passes everything on.
             if most > SLICE {
@@ -245,6 +269,7 @@ where
             self.given = self.given.saturating_add(piece.len());
             feed.next = Some(piece);
         }
+        self.waits = false;
         Poll::Ready(Ok(()))
     }
 

@@ -1,0 +1,125 @@
+//! POST forms of somebody who holds a policy and wants more than it gives.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+use bytes::Bytes;
+use credfed_sigv4_verify::Reason;
+use credfed_tower::{VerifiedBody, path_style_bucket};
+use futures::{Stream, StreamExt, stream};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
+use support::form::{BOUNDARY, Form};
+use support::run;
+use tower::{Layer, ServiceExt, service_fn};
+
+type Data = Result<Frame<Bytes>, Infallible>;
+
+fn request() -> http::request::Builder {
+    Request::post("/bucket")
+        .header("host", "s3.example.com")
+        .header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"))
+}
+
+/// Sends a form to an inner service that reads its file where `reads`; the answer, and the headers that it saw.
+async fn send(
+    head: http::request::Builder,
+    body: impl Stream<Item = Data> + Unpin,
+    reads: bool,
+) -> (StatusCode, Option<Reason>, Option<HeaderMap>) {
+    let seen = Arc::new(Mutex::new(None));
+    let tell = Arc::clone(&seen);
+    let service = support::layer().accept_forms(path_style_bucket).layer(service_fn(
+        move |request: Request<VerifiedBody<_>>| {
+            let tell = Arc::clone(&tell);
+            async move {
+                let (parts, body) = request.into_parts();
+                *tell.lock().unwrap() = Some(parts.headers);
+                if reads {
+                    let _ = body.collect().await;
+                }
+                Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+            }
+        },
+    ));
+    let response = service.oneshot(head.body(StreamBody::new(body)).unwrap()).await.unwrap();
+    let reason = response.extensions().get::<Reason>().cloned();
+    let seen = seen.lock().unwrap().take();
+    (response.status(), reason, seen)
+}
+
+#[test]
+fn what_follows_the_last_boundary_is_not_read_for_ever() {
+    run(async {
+        for reads in [true, false] {
+            let read = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&read);
+            let form = Bytes::from(Form::new().body());
+            let epilogue = stream::repeat(Bytes::from_static(&[b'e'; 1024])).take(16 * 1024);
+            let body = stream::iter([form]).chain(epilogue).map(move |data| {
+                counted.fetch_add(data.len(), Ordering::Relaxed);
+                Ok(Frame::data(data))
+            });
+            let (status, reason, _) = send(request(), body, reads).await;
+            let read = read.load(Ordering::Relaxed);
+            assert!(read <= 128 * 1024, "{read} bytes were read, {status} {reason:?}");
+            assert_eq!(status, StatusCode::BAD_REQUEST);
+        }
+    });
+}
+
+#[test]
+fn the_forms_own_headers_say_nothing_of_the_file() {
+    run(async {
+        let mut head = request();
+        let names = [
+            "content-disposition",
+            "content-language",
+            "content-location",
+            "content-range",
+            "content-md5",
+            "content-security-policy",
+            "cache-control",
+            "expires",
+        ];
+        for name in names {
+            head = head.header(name, "x");
+        }
+        let body = stream::iter([Ok(Frame::data(Bytes::from(Form::new().body())))]);
+        let (status, _, seen) = send(head, body, true).await;
+        assert_eq!(status, StatusCode::OK);
+        let seen = seen.unwrap();
+        for name in names {
+            assert!(!seen.contains_key(name), "{name}");
+        }
+    });
+}
+
+/// Byte by byte, and nothing in between.
+#[test]
+fn a_form_that_trickles_in_is_read_as_any_other() {
+    run(async {
+        for (size, reads) in [(1, true), (7, true), (5000, true), (1, false)] {
+            let body = [vec![b'p'; 9000], b"\r\n".to_vec(), Form::new().body()].concat();
+            let mut pieces: Vec<_> = body.chunks(size).map(Bytes::copy_from_slice).collect();
+            pieces.reverse();
+            let mut is_there = true;
+            let body = stream::poll_fn(move |cx| {
+                is_there = !is_there;
+                if is_there {
+                    return Poll::Ready(pieces.pop().map(|data| Ok(Frame::data(data))));
+                }
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            });
+            let (status, reason, _) = send(request(), body, reads).await;
+            assert_eq!((status, reason), (StatusCode::OK, None), "{size} {reads}");
+        }
+    });
+}
