@@ -9,14 +9,15 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use bytes::Bytes;
-use credfed_sigv4_verify::Reason;
-use credfed_tower::{VerifiedBody, path_style_bucket};
+use credfed_sigv4_verify::danger::Knobs;
+use credfed_sigv4_verify::{Reason, Verifier};
+use credfed_tower::{AllowVerified, VerifiedBody, VerifySigV4Layer, path_style_bucket};
 use futures::{Stream, StreamExt, stream};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use support::form::{BOUNDARY, Form};
-use support::run;
+use support::{FixedClock, REGION, keys, noon, run};
 use tower::{Layer, ServiceExt, service_fn};
 
 type Data = Result<Frame<Bytes>, Infallible>;
@@ -120,6 +121,30 @@ fn a_form_that_trickles_in_is_read_as_any_other() {
             });
             let (status, reason, _) = send(request(), body, reads).await;
             assert_eq!((status, reason), (StatusCode::OK, None), "{size} {reads}");
+        }
+    });
+}
+
+/// CloudFront adds its own header to forms too. Nothing else passes because of that, and this one goes no further.
+#[test]
+fn cloudfronts_own_header_comes_with_a_form_where_that_is_said() {
+    run(async {
+        for (knobs, name, status) in [
+            (Knobs::new(), "x-amz-cf-id", StatusCode::FORBIDDEN),
+            (Knobs::new().behind_cloudfront(), "x-amz-acl", StatusCode::FORBIDDEN),
+            (Knobs::new().behind_cloudfront(), "x-amz-cf-id", StatusCode::OK),
+        ] {
+            let verifier = Verifier::builder().region(REGION).danger(knobs).build().unwrap();
+            let layer =
+                VerifySigV4Layer::new(verifier, keys(), AllowVerified).clock(Arc::new(FixedClock(noon())));
+            let service = layer.accept_forms(path_style_bucket).layer(service_fn(
+                |request: Request<VerifiedBody<Full<Bytes>>>| async move {
+                    assert!(!request.headers().contains_key("x-amz-cf-id"));
+                    Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+                },
+            ));
+            let request = request().header(name, "x").body(Full::from(Form::new().body())).unwrap();
+            assert_eq!(service.oneshot(request).await.unwrap().status(), status, "{name}");
         }
     });
 }

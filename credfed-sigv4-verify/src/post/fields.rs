@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::canonical::headers::trim;
 use crate::canonical::path;
+use crate::danger::Knobs;
 use crate::error::{Malformed, PostFault, Reason};
 use crate::limits::{Limit, Limits};
 use crate::profile::Profile;
@@ -159,8 +160,9 @@ pub(super) const POLICY: &str = "policy";
 
 /// Judges the head of a request that carries a form. No header and no query is covered by a policy, so that none
 /// may be there that would act.
-pub(crate) fn check_head(parts: &Parts, profile: Profile, limits: &Limits) -> Result<(), Reason> {
-    if profile != Profile::S3 {
+pub(crate) fn check_head(parts: &Parts, rules: &Rules) -> Result<(), Reason> {
+    let limits = &rules.limits;
+    if rules.profile != Profile::S3 {
         return Err(Reason::NoCredentials);
     }
     if parts.headers.contains_key(header::AUTHORIZATION) {
@@ -181,7 +183,7 @@ pub(crate) fn check_head(parts: &Parts, profile: Profile, limits: &Limits) -> Re
     if !query.is_empty() {
         return Err(Reason::PostForm(PostFault::Target));
     }
-    check_headers(parts)?;
+    check_headers(parts, &rules.knobs)?;
     if parts.method != Method::POST || !single(parts, &header::CONTENT_TYPE)?.is_some_and(is_form_data) {
         return Err(Reason::PostForm(PostFault::Enclosure));
     }
@@ -189,15 +191,16 @@ pub(crate) fn check_head(parts: &Parts, profile: Profile, limits: &Limits) -> Re
 }
 
 /// Nothing that a form leaves unsigned may say more than the form does, and the bucket may hang on the host.
-fn check_headers(parts: &Parts) -> Result<(), Reason> {
+fn check_headers(parts: &Parts, knobs: &Knobs) -> Result<(), Reason> {
     agreed_host(parts, single(parts, &header::HOST)?)?;
     for name in ["x-amz-date", "x-amz-security-token"] {
         if parts.headers.contains_key(name) {
             return Err(Reason::TwoCarriers);
         }
     }
+    let is_unsigned = |name: &&str| is_amazon(name) && !(knobs.behind_cloudfront && *name == "x-amz-cf-id");
     let unsigned: Vec<Box<str>> =
-        parts.headers.keys().map(HeaderName::as_str).filter(is_amazon).map(Box::from).collect();
+        parts.headers.keys().map(HeaderName::as_str).filter(is_unsigned).map(Box::from).collect();
     if unsigned.is_empty() { Ok(()) } else { Err(Reason::UnsignedHeaders(unsigned)) }
 }
 
@@ -210,7 +213,7 @@ fn single<'a>(parts: &'a Parts, name: &HeaderName) -> Result<Option<&'a [u8]>, R
     }
 }
 
-fn is_amazon(name: &&str) -> bool {
+fn is_amazon(name: &str) -> bool {
     name.starts_with("x-amz-")
 }
 

@@ -36,9 +36,10 @@ impl Verifier {
     ///
     /// # Errors
     /// Why the request cannot carry a form: another profile than [`Profile::S3`](crate::Profile::S3), other
-    /// credentials beside it ([`Reason::TwoCarriers`]), an `x-amz-*` header or a query, which no policy covers.
+    /// credentials beside it ([`Reason::TwoCarriers`]), a query or an `x-amz-*` header, which no policy covers
+    /// ([`Knobs::behind_cloudfront`](crate::danger::Knobs::behind_cloudfront) exempts one: it must go no further).
     pub fn begin_form(&self, parts: &Parts, bucket: &str) -> Result<FormFields, Reason> {
-        check_head(parts, self.rules.profile, &self.rules.limits)?;
+        check_head(parts, &self.rules)?;
         Ok(FormFields::new(self.rules, bucket, Connection::is_tls(parts)))
     }
 
