@@ -148,3 +148,30 @@ fn cloudfronts_own_header_comes_with_a_form_where_that_is_said() {
         }
     });
 }
+
+/// A name that is lost would make another key, that of no file.
+#[test]
+fn a_files_name_that_cannot_be_read_is_refused() {
+    run(async {
+        let sent = b"; filename=\"C:\\dir\\photo.jpg\"";
+        let named: [(&[u8], StatusCode); 9] = [
+            (sent, StatusCode::OK),
+            (b"", StatusCode::OK),
+            (b"; filename=\"\"", StatusCode::OK),
+            (b"; filename=photo.jpg", StatusCode::OK),
+            (b"; filename=\"\xfcber.jpg\"", StatusCode::BAD_REQUEST),
+            (b"; filename=\"C:\\\"", StatusCode::BAD_REQUEST),
+            (b"; filename=\"photo.jpg", StatusCode::BAD_REQUEST),
+            (b"; filename*=UTF-8''photo.jpg", StatusCode::BAD_REQUEST),
+            (b"; FileName=\"photo.jpg\"", StatusCode::BAD_REQUEST),
+        ];
+        for (name, status) in named {
+            let body = Form::new().body();
+            let at = body.windows(sent.len()).position(|window| window == sent).unwrap();
+            let body = [&body[..at], name, &body[at + sent.len()..]].concat();
+            let body = stream::iter([Ok(Frame::data(Bytes::from(body)))]);
+            let (given, reason, _) = send(request(), body, true).await;
+            assert_eq!(given, status, "{} {reason:?}", name.escape_ascii());
+        }
+    });
+}

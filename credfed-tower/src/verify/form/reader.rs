@@ -303,9 +303,21 @@ where
 fn begin(field: Field<'static>, fields: &mut FormFields) -> Result<Stage, Reason> {
     let name = field.name().ok_or(Reason::PostForm(PostFault::FieldName))?;
     if name.eq_ignore_ascii_case("file") {
+        if field.file_name().is_none() && has_file_name(&field) {
+            return Err(Reason::PostForm(PostFault::FieldValue("file".into())));
+        }
         fields.file(field.file_name().map(str::as_bytes), None)?;
         return Ok(Stage::File(field));
     }
     let room = fields.room_for(name.as_bytes())?;
     Ok(Stage::Field { field, room, value: Vec::new() })
+}
+
+/// Whether a file has a name, though it may be one that multer does not read: not UTF-8, or without an end.
+fn has_file_name(field: &Field<'static>) -> bool {
+    const FILE_NAME: &[u8] = b"filename";
+    let disposition = field.headers().get(header::CONTENT_DISPOSITION).map(header::HeaderValue::as_bytes);
+    disposition.is_some_and(|text| {
+        text.windows(FILE_NAME.len()).any(|window| window.eq_ignore_ascii_case(FILE_NAME))
+    })
 }
