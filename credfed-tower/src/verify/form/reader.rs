@@ -25,6 +25,8 @@ const OVERHEAD: usize = 64 * 1024;
 const AFTER_FILE: usize = 16 * 1024;
 /// What may follow the last boundary. It is nobody's, and no size of the policy bounds it.
 const EPILOGUE: usize = 64 * 1024;
+/// What stands for the file's name in the value of a field.
+const FILENAME: &[u8] = b"${filename}";
 /// RFC 2046, 5.1.1.
 const LONGEST_BOUNDARY: usize = 70;
 
@@ -37,6 +39,8 @@ pub(in crate::verify) struct FormReader<B> {
     rest: Bytes,
     /// Whether the body has ended.
     ended: bool,
+    /// Whether a field has the file's name in it.
+    names_file: bool,
     /// Whether multer has looked through all that it holds.
     waits: bool,
     /// Bytes that multer was given in this stage, or that were read behind the last boundary.
@@ -100,6 +104,7 @@ impl<B> FormReader<B> {
             stage: Stage::Between,
             rest: Bytes::new(),
             ended: false,
+            names_file: false,
             waits: false,
             given: 0,
             most,
@@ -124,7 +129,7 @@ where
             }
             let next = match &mut self.stage {
                 Stage::Between => match self.multipart.poll_next_field(cx) {
-                    Poll::Ready(Ok(Some(field))) => Some(begin(field, fields)?),
+                    Poll::Ready(Ok(Some(field))) => Some(begin(field, fields, self.names_file)?),
                     Poll::Ready(Ok(None)) => return Poll::Ready(Err(PostFault::FileMissing.into())),
                     Poll::Ready(Err(_)) => return Poll::Ready(Err(self.broken())),
                     Poll::Pending => None,
@@ -143,6 +148,7 @@ where
                     }
                     Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(self.broken())),
                     Poll::Ready(None) => {
+                        self.names_file |= value.windows(FILENAME.len()).any(|window| window == FILENAME);
                         fields.push(field.name().unwrap_or_default().as_bytes(), value)?;
                         Some(Stage::Between)
                     }
@@ -200,7 +206,8 @@ where
                     while !self.ended {
                         match ready!(self.poll_body(cx)) {
                             Ok(data) => {
-                                self.given = self.given.saturating_add(data.map_or(0, |data| data.len()))
+                                let length = data.map_or(0, |data| data.len());
+                                self.given = self.given.saturating_add(length);
                             }
                             Err(error) => return Poll::Ready(Some(Err(error))),
                         }
@@ -300,10 +307,11 @@ where
     }
 }
 
-fn begin(field: Field<'static>, fields: &mut FormFields) -> Result<Stage, Reason> {
+fn begin(field: Field<'static>, fields: &mut FormFields, names_file: bool) -> Result<Stage, Reason> {
     let name = field.name().ok_or(Reason::PostForm(PostFault::FieldName))?;
     if name.eq_ignore_ascii_case("file") {
-        if field.file_name().is_none() && has_file_name(&field) {
+        // Lost where it is needed, it would make another key.
+        if names_file && field.file_name().is_none() && has_file_name(&field) {
             return Err(Reason::PostForm(PostFault::FieldValue("file".into())));
         }
         fields.file(field.file_name().map(str::as_bytes), None)?;
@@ -313,7 +321,7 @@ fn begin(field: Field<'static>, fields: &mut FormFields) -> Result<Stage, Reason
     Ok(Stage::Field { field, room, value: Vec::new() })
 }
 
-/// Whether a file has a name, though it may be one that multer does not read: not UTF-8, or without an end.
+/// Whether a file has a name, though it may be one that multer does not read: not UTF-8, without an end, or of RFC 8187.
 fn has_file_name(field: &Field<'static>) -> bool {
     const FILE_NAME: &[u8] = b"filename";
     let disposition = field.headers().get(header::CONTENT_DISPOSITION).map(header::HeaderValue::as_bytes);
