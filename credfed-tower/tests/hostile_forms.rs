@@ -16,6 +16,7 @@ use futures::{Stream, StreamExt, stream};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
+use proptest::prelude::*;
 use support::form::{BOUNDARY, Form};
 use support::{FixedClock, REGION, keys, noon, run};
 use tower::{Layer, ServiceExt, service_fn};
@@ -180,4 +181,83 @@ fn a_files_name_that_cannot_be_read_is_refused_where_it_is_needed() {
         let body = stream::iter([Ok(Frame::data(Bytes::from(body)))]);
         assert_eq!(send(request(), body, true).await.0, StatusCode::OK);
     });
+}
+
+/// What looks like a boundary, in files.
+fn file() -> impl Strategy<Value = Vec<u8>> {
+    let delimiter = format!("\r\n--{BOUNDARY}");
+    let piece = prop_oneof![
+        (0..=delimiter.len()).prop_map(move |length| delimiter.as_bytes()[..length].to_vec()),
+        "[\r\n-]{0,6}".prop_map(String::into_bytes),
+        prop::collection::vec(any::<u8>(), 0..40),
+        Just(b"--\r\n".to_vec()),
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// The inner service reads the file that was sent and no other, or the form is refused; and neither depends on how it
+    /// came.
+    #[test]
+    fn a_file_is_read_as_it_was_sent_or_not_at_all(
+        file in file(),
+        cuts in prop::collection::vec((1..200_usize, any::<bool>()), 1..8),
+    ) {
+        let delimiter = format!("\r\n--{BOUNDARY}");
+        // A file that has the boundary in it ends there.
+        let sent = [&file[..], delimiter.as_bytes(), b"--"].concat();
+        let end = sent.windows(delimiter.len()).position(|window| window == delimiter.as_bytes()).unwrap();
+        let is_whole = sent[end + delimiter.len()..].starts_with(b"--");
+        let mut form = Form::new();
+        form.file = Some(file.clone());
+        let body = Bytes::from(form.body());
+        let mut verdicts = Vec::new();
+        for cuts in [&cuts[..], &[(usize::MAX, false)], &[(1, true)]] {
+            let mut rest = body.clone();
+            let mut cuts = cuts.iter().cycle();
+            let mut waited = false;
+            let frames = stream::poll_fn(move |cx| {
+                let &(size, waits) = cuts.next().expect("a cycle");
+                waited = waits && !waited;
+                if waited {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                let size = size.min(rest.len());
+                Poll::Ready((size > 0).then(|| Ok(Frame::data(rest.split_to(size)))))
+            });
+            verdicts.push(run_one(frames));
+        }
+        let (status, reason, read) = &verdicts[0];
+        prop_assert!(verdicts.iter().all(|verdict| *verdict == verdicts[0]), "{:?}", verdicts);
+        prop_assert_eq!(*status == StatusCode::OK, is_whole, "{:?}", reason);
+        if is_whole {
+            prop_assert_eq!(read.as_deref(), Some(&file[..end]));
+        } else {
+            prop_assert!(read.is_none());
+        }
+    }
+}
+
+/// The answer, and the whole file where the inner service came to its end.
+fn run_one(frames: impl Stream<Item = Data> + Unpin) -> (StatusCode, Option<Reason>, Option<Vec<u8>>) {
+    futures::executor::block_on(async {
+        let read = Arc::new(Mutex::new(None));
+        let tell = Arc::clone(&read);
+        let service = support::layer().accept_forms(path_style_bucket).layer(service_fn(
+            move |request: Request<VerifiedBody<_>>| {
+                let tell = Arc::clone(&tell);
+                async move {
+                    let whole = request.into_body().collect().await.ok();
+                    *tell.lock().unwrap() = whole.map(|whole| whole.to_bytes().to_vec());
+                    Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+                }
+            },
+        ));
+        let response = service.oneshot(request().body(StreamBody::new(frames)).unwrap()).await.unwrap();
+        let read = read.lock().unwrap().take();
+        (response.status(), response.extensions().get().cloned(), read)
+    })
 }
