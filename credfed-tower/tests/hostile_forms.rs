@@ -196,7 +196,7 @@ fn file() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     /// The inner service reads the file that was sent and no other, or the form is refused; and neither depends on how it
     /// came.
