@@ -471,6 +471,26 @@ fn a_key_is_not_empty_and_has_no_nul() {
     }
 }
 
+/// As with a parameter of a presigned query that stands for a header: it would be lost further on, or two of them.
+#[test]
+fn what_no_header_can_carry_is_no_value_of_a_field_that_stands_for_one() {
+    let any = |name: &str, value: &str| {
+        Unsigned::new().field(name, value).condition(&starts_with(name, "")).sign().verdict()
+    };
+    for name in ["x-amz-meta-a", "X-Amz-Acl", "Content-Type", "Expires", "acl", "success_action_redirect"] {
+        for value in ["a\r\nx-amz-acl: public-read", "a\n", "\0", "\u{7f}", "a\u{1b}[m"] {
+            let refused = Err(Reason::PostForm(PostFault::FieldValue(name.to_ascii_lowercase().into())));
+            assert_eq!(any(name, value), refused, "{name} {value:?}");
+        }
+        for value in ["", "a\tb", "ü", "a b"] {
+            assert_eq!(any(name, value), Ok(()), "{name} {value:?}");
+        }
+    }
+    // These stand for none.
+    assert_eq!(any("tagging", "<Tagging>\n</Tagging>"), Ok(()));
+    assert_eq!(any("x-ignore-text", "a\r\nb"), Ok(()));
+}
+
 #[test]
 fn uniform_errors_tell_nothing_about_the_key() {
     let uniform = Verifier::builder().region("us-east-1").uniform_errors(true).build().unwrap();

@@ -9,7 +9,7 @@ use crate::date::Date;
 use crate::error::{Malformed, PostFault, Reason};
 use crate::limits::{Limit, Limits};
 use crate::profile::Profile;
-use crate::request::{Carrier, Rules};
+use crate::request::{Carrier, Rules, is_field_byte};
 use crate::scope::{Credential, Scope};
 use crate::signature::Signature;
 
@@ -210,9 +210,20 @@ fn expanded<'a>(
             0 => Cow::Borrowed(value),
             _ => Cow::Owned(value.replace(FILENAME, filename)),
         };
+        // What no header can carry would be lost further on, or become two of them.
+        if stands_for_header(name) && !value.bytes().all(is_field_byte) {
+            return Err(Reason::PostForm(PostFault::FieldValue(name.into())));
+        }
         expanded.push((name, value));
     }
     Ok(expanded)
+}
+
+/// Whether the field of a form says what a header of a PUT would, or goes into one of the answer.
+fn stands_for_header(name: &str) -> bool {
+    const OTHERS: [&str; 6] =
+        ["acl", "cache-control", "expires", "redirect", "success_action_redirect", "success_action_status"];
+    name.starts_with("x-amz-") || name.starts_with("content-") || OTHERS.contains(&name)
 }
 
 /// An empty token is malformed, not absent; so is one that is not visible ASCII.
