@@ -16,6 +16,9 @@ use futures::stream;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Body, Frame, Incoming};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use support::upstream::{self, Version};
 use support::{Signer, layer, origin_form, run, serve, sha256_hex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -251,6 +254,37 @@ fn nobody_is_told_to_go_on_whose_head_is_refused() {
             stream.read_exact(&mut answer).await.unwrap();
             assert_eq!(answer == *b"HTTP/1.1 100", goes_on, "{}", String::from_utf8_lossy(&answer));
             assert_eq!(calls.lock().unwrap().len(), usize::from(is_signed));
+        }
+    });
+}
+
+/// Lengths at the end of what a `u64` holds, where hyper keeps values of its own.
+#[test]
+fn a_length_that_nobody_can_send_never_completes_anything() {
+    run(async {
+        let body = "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n";
+        for length in [6, u64::MAX, u64::MAX - 1, u64::MAX - 2, 1 << 63, i64::MAX as u64] {
+            for hop in [Version::Http1, Version::Http2] {
+                let (upstream, seen) = match hop {
+                    Version::Http1 => upstream::http1().await,
+                    Version::Http2 => upstream::http2().await,
+                };
+                let front =
+                    serve(layer().layer(service_fn(move |request| upstream::relay(request, upstream, hop))))
+                        .await;
+                let request = Request::put(format!("http://{front}/bucket/key"))
+                    .header("x-amz-decoded-content-length", length)
+                    .header("x-amz-trailer", "x-amz-checksum-crc32")
+                    .body(Full::<Bytes>::from(body))
+                    .unwrap();
+                let payload = SignableBody::Precomputed("STREAMING-UNSIGNED-PAYLOAD-TRAILER".into());
+                let request = Signer::default().sign(request, payload);
+                let client = Client::builder(TokioExecutor::new()).build_http();
+                let response = client.request(request).await.expect("an answer");
+                assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{length} {hop:?}");
+                let seen = seen.await.expect("a report");
+                assert!(!seen.complete, "{length} {hop:?} {seen:?}");
+            }
         }
     });
 }
