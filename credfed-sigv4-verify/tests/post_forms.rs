@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use credfed_sigv4_verify::danger::Knobs;
 use credfed_sigv4_verify::{
     Carrier, KeyKind, Limit, Limits, Malformed, PostFault, Reason, ResolvedKey, UnsignedPayload, Verifier,
 };
@@ -389,6 +390,22 @@ fn a_form_read_by_another_verifier_is_read_again() {
     let smaller = narrow("us-east-1", limits).verify_form(&form, Some(&static_key()), now()).map(drop);
     assert_eq!(smaller, Err(Reason::LimitExceeded(Limit::FormFields)));
     assert!(reader.verify_form(&form, Some(&static_key()), now()).is_ok());
+
+    // What one verifier let pass in the head was not let pass by the other.
+    let knobs = Knobs::new().behind_cloudfront();
+    let behind = Verifier::builder().region("us-east-1").danger(knobs).build().unwrap();
+    let mut parts = head("bucket");
+    parts.headers.insert("x-amz-cf-id", HeaderValue::from_static("of anybody"));
+    let mut fields = behind.begin_form(&parts, "bucket").unwrap();
+    for (name, value) in Unsigned::new().sign().fields {
+        fields.push(name.as_bytes(), value.as_bytes()).unwrap();
+    }
+    fields.file(None, None).unwrap();
+    let form = behind.parse_form(&fields).unwrap();
+    assert!(behind.verify_form(&form, Some(&static_key()), now()).is_ok());
+    let unsigned = Err(Reason::UnsignedHeaders(vec!["x-amz-cf-id".into()]));
+    assert_eq!(s3().verify_form(&form, Some(&static_key()), now()).map(drop), unsigned);
+    assert_eq!(s3().parse_form(&fields).map(drop), unsigned);
 }
 
 #[test]

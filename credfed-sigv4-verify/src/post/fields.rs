@@ -26,6 +26,8 @@ pub struct FormFields {
     pub(super) bucket: Box<str>,
     /// Whether the request came over TLS.
     pub(super) is_tls: bool,
+    /// Whether its head has [`CLOUDFRONT`], which a rule exempted.
+    pub(super) is_exempted: bool,
     pub(super) fields: Vec<Field>,
     pub(super) upload: Option<Upload>,
     /// Bytes of names and values together.
@@ -49,7 +51,13 @@ pub(super) struct Upload {
 
 impl FormFields {
     pub(crate) fn new(rules: Rules, bucket: &str, is_tls: bool) -> Self {
-        Self { rules, bucket: bucket.into(), is_tls, fields: Vec::new(), upload: None, bytes: 0 }
+        let (fields, upload) = (Vec::new(), None);
+        Self { rules, bucket: bucket.into(), is_tls, is_exempted: false, fields, upload, bytes: 0 }
+    }
+
+    /// For a request whose head passed [`check_head`].
+    pub(crate) fn of_head(parts: &Parts, rules: Rules, bucket: &str, is_tls: bool) -> Self {
+        Self { is_exempted: parts.headers.contains_key(CLOUDFRONT), ..Self::new(rules, bucket, is_tls) }
     }
 
     /// Judges the name of the next field before its value is read, and says how many bytes the value may have.
@@ -153,6 +161,8 @@ impl fmt::Debug for FormFields {
     }
 }
 
+/// The header that CloudFront adds.
+pub(super) const CLOUDFRONT: &str = "x-amz-cf-id";
 /// The name of the file's field.
 const FILE: &str = "file";
 /// The name of the policy's field.
@@ -198,7 +208,7 @@ fn check_headers(parts: &Parts, knobs: &Knobs) -> Result<(), Reason> {
             return Err(Reason::TwoCarriers);
         }
     }
-    let is_unsigned = |name: &&str| is_amazon(name) && !(knobs.behind_cloudfront && *name == "x-amz-cf-id");
+    let is_unsigned = |name: &&str| is_amazon(name) && !(knobs.behind_cloudfront && *name == CLOUDFRONT);
     let unsigned: Vec<Box<str>> =
         parts.headers.keys().map(HeaderName::as_str).filter(is_unsigned).map(Box::from).collect();
     if unsigned.is_empty() { Ok(()) } else { Err(Reason::UnsignedHeaders(unsigned)) }

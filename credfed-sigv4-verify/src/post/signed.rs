@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::fields::{FormFields, POLICY};
+use super::fields::{CLOUDFRONT, FormFields, POLICY};
 use crate::authorization::ALGORITHM;
 use crate::date::Date;
 use crate::error::{Malformed, PostFault, Reason};
@@ -49,6 +49,9 @@ impl<'a> SignedForm<'a> {
             return Err(Reason::NoCredentials);
         }
         check_limits(fields, &rules.limits)?;
+        if fields.is_exempted && !rules.knobs.behind_cloudfront {
+            return Err(Reason::UnsignedHeaders(vec![CLOUDFRONT.into()]));
+        }
         if fields.get("awsaccesskeyid").is_some() || fields.get("signature").is_some() {
             return Err(Reason::SignatureVersion2);
         }

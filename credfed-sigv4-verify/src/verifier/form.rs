@@ -40,7 +40,7 @@ impl Verifier {
     /// ([`Knobs::behind_cloudfront`](crate::danger::Knobs::behind_cloudfront) exempts one: it must go no further).
     pub fn begin_form(&self, parts: &Parts, bucket: &str) -> Result<FormFields, Reason> {
         check_head(parts, &self.rules)?;
-        Ok(FormFields::new(self.rules, bucket, Connection::is_tls(parts)))
+        Ok(FormFields::of_head(parts, self.rules, bucket, Connection::is_tls(parts)))
     }
 
     /// Reads the credentials of a form whose fields and file were read. Nothing is verified yet, and the policy is
