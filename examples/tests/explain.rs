@@ -253,6 +253,53 @@ fn neither_the_secret_nor_the_right_signature_is_ever_shown() {
     }
 }
 
+/// As when somebody took the one for the other.
+#[test]
+fn a_secret_that_the_client_sent_is_not_shown_either() {
+    let escaped = SECRET.replace('/', "%2F").replace('+', "%2B");
+    let target = format!(
+        "/bucket/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={escaped}%2F20150830%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20150830T123600Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host%3Bx-amz-meta-a&X-Amz-Signature={}",
+        "0".repeat(64)
+    );
+    let request =
+        format!("GET {target} HTTP/1.1\r\nhost: example.com\r\nx-amz-meta-a: is {SECRET} right?\r\n\r\n");
+    for json in [true, false] {
+        let mut arguments = common(&[]);
+        arguments.retain(|argument| json || *argument != "--json");
+        let output = run(&arguments, &request);
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(shown.contains("InvalidAccessKeyId") && shown.contains("right?"), "{shown}");
+        assert!(!shown.contains(SECRET) && !shown.contains(&escaped), "{shown}");
+    }
+}
+
+/// Requests and their files come from others; a terminal that shows them does what its control characters say.
+#[test]
+fn no_control_character_of_a_request_or_a_files_name_reaches_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = signed("GET", "https://example.com/bucket/key", None)
+        .replace("user-agent: tool", "user-agent: a\u{9b}31m\u{85}\u{202e}\tb");
+    let [file, gone] = ["a\u{1b}[31m\u{9b}2J\nb", "gone\u{1b}]0;x\u{7}"].map(|name| folder.path().join(name));
+    fs::write(&file, &request).unwrap();
+    for json in [true, false] {
+        let mut arguments = common(&[]);
+        arguments.retain(|argument| json || *argument != "--json");
+        for path in [&file, &gone] {
+            let output = run(&[&arguments[..], &[path.to_str().unwrap()]].concat(), "");
+            if json && path == &file {
+                let told = told(&output);
+                assert_eq!(told["file"], file.to_str().unwrap());
+                assert!(told["canonical_request"].as_str().unwrap().contains("a\u{9b}31m\u{85}\u{202e}"));
+            }
+            let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            let is_odd =
+                |character: char| (character.is_control() && character != '\n') || character == '\u{202e}';
+            assert!(!shown.contains(is_odd), "{shown:?}");
+            assert!(!shown.contains("\nb"), "{shown:?}");
+        }
+    }
+}
+
 #[test]
 fn the_exit_code_tells_accepted_refused_and_wrong_use_apart() {
     let folder = tempfile::tempdir().unwrap();

@@ -12,6 +12,7 @@ use credfed_sigv4_verify::{
     UnsignedPayload, VerifiedHead, Verifier, VerifierBuilder,
 };
 use http::request::Parts;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::causes;
 use crate::cli::Arguments;
@@ -58,7 +59,7 @@ pub(crate) struct Judge {
 }
 
 enum Keys {
-    One { access_key: String, key: ResolvedKey, token: Option<Secret> },
+    One { access_key: String, secret: Secret, key: ResolvedKey, token: Option<Secret> },
     Sealed(SealedSessions),
 }
 
@@ -73,10 +74,11 @@ impl Judge {
             (None, Some(access_key), Some(name)) => {
                 let secret = std::env::var(name)
                     .map_err(|_| format!("--secret-env: {name} is not set, or no text"))?;
+                let secret = Secret::new(secret);
                 let token = arguments.session_token.clone();
                 let kind = if token.is_some() { KeyKind::Temporary } else { KeyKind::Static };
-                let key = ResolvedKey::new(secret, kind, 0);
-                Keys::One { access_key: access_key.clone(), key, token }
+                let key = ResolvedKey::new(secret.expose(), kind, 0);
+                Keys::One { access_key: access_key.clone(), secret, key, token }
             }
             _ => return Err("--access-key and --secret-env are needed, or --token-ring".into()),
         };
@@ -153,6 +155,18 @@ impl Judge {
         let mut check = sizes.into_body_check();
         check.push(form.file.clone())?;
         check.finish()
+    }
+
+    /// A text of the client's without the secret, which a client may have sent where its access key id belongs.
+    pub(crate) fn without_secret(&self, text: String) -> String {
+        const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+        let Keys::One { secret, .. } = &self.keys else { return text };
+        let secret = secret.expose();
+        let escaped = Secret::new(utf8_percent_encode(secret, UNRESERVED).to_string());
+        if secret.is_empty() {
+            return text;
+        }
+        text.replace(secret, "<secret>").replace(escaped.expose(), "<secret>")
     }
 
     /// Whether the request would be accepted if its head were `parts`, by `profile` and with rules loosened.
