@@ -208,6 +208,7 @@ fn forms_are_judged_by_signature_and_policy() {
     for (from, to, code) in [
         ("user/$", "other/$", "AccessDenied"),
         ("hello", "more than nine", "EntityTooLarge"),
+        ("filename=\"a.txt\"", "filename=\"a.txt", "MalformedPOSTRequest"),
         (signature.as_str(), "0".repeat(64).as_str(), "SignatureDoesNotMatch"),
         ("name=\"file\"", "name=\"other\"", "IncorrectNumberOfFilesInPostRequest"),
     ] {

@@ -38,19 +38,24 @@ impl Form {
         let boundary = boundary(&caught.parts).ok_or(Reason::PostForm(PostFault::Enclosure))?;
         let body = futures::stream::iter([Ok::<_, Infallible>(caught.body.clone())]);
         let mut parts = Multipart::new(body, boundary);
-        let (mut file, mut policy) = (None, String::new());
+        let (mut file, mut policy, mut names_file) = (None, String::new(), false);
         while let Some(part) = parts.next_field().await.map_err(broken)? {
             if file.is_some() {
                 return Err(Reason::PostForm(PostFault::AfterFile));
             }
             let name = part.name().ok_or(Reason::PostForm(PostFault::FieldName))?.to_owned();
             let filename = part.file_name().map(str::to_owned);
+            let is_unreadable = filename.is_none() && names_a_file(&part);
             let value = part.bytes().await.map_err(broken)?;
             if name.eq_ignore_ascii_case("file") {
+                if is_unreadable && names_file {
+                    return Err(Reason::PostForm(PostFault::FieldValue("file".into())));
+                }
                 fields.file(filename.as_deref().map(str::as_bytes), Some(value.len() as u64))?;
                 file = Some(value);
                 continue;
             }
+            names_file |= memchr::memmem::find(&value, b"${filename}").is_some();
             fields.push(name.as_bytes(), &value)?;
             if name.eq_ignore_ascii_case("policy") {
                 policy = String::from_utf8_lossy(&value).into_owned();
@@ -59,6 +64,12 @@ impl Form {
         let file = file.ok_or(Reason::PostForm(PostFault::FileMissing))?;
         Ok(Self { fields, file, policy })
     }
+}
+
+/// Whether a part has a file's name, readable or not.
+fn names_a_file(part: &multer::Field<'_>) -> bool {
+    let disposition = part.headers().get(header::CONTENT_DISPOSITION).map(header::HeaderValue::as_bytes);
+    disposition.is_some_and(|value| memchr::memmem::find(&value.to_ascii_lowercase(), b"filename").is_some())
 }
 
 fn boundary(parts: &Parts) -> Option<String> {
