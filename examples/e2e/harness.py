@@ -196,11 +196,11 @@ def refused(code, call, *arguments, **named):
     raise AssertionError(f"not refused, wanted {code}")
 
 
-def http(method, url, body=None, headers=None, context=None):
+def http(method, url, body=None, headers=None, timeout=60, context=None):
     """A plain HTTP request, whose certificates `context` checks if there are any: (status, body)."""
     request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
     try:
-        with urllib.request.urlopen(request, timeout=60, context=context) as response:
+        with urllib.request.urlopen(request, timeout=timeout, context=context) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
