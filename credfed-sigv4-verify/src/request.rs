@@ -17,6 +17,7 @@ use crate::error::{Malformed, Reason};
 use crate::limits::{Limit, Limits};
 use crate::payload::{PayloadLine, PayloadMode};
 use crate::profile::{Profile, UnsignedPayload};
+use crate::query::Kind;
 use crate::scope::{Credential, Scope};
 use crate::scratch::Work;
 use crate::signature::Signature;
@@ -149,7 +150,10 @@ impl<'a> SignedRequest<'a> {
                 (Carrier::Header, authorization, None, None)
             }
             (None, true) => {
-                let read = authorization::presigned::parse(query, query_verbatim, &mut work)?;
+                let read = authorization::presigned::parse(query, query_verbatim, &mut work);
+                let read = read.map_err(|reason| {
+                    if is_version_2(&work, query) { Reason::SignatureVersion2 } else { reason }
+                })?;
                 (Carrier::Presigned, read.authorization, Some((read.date, read.expires)), read.token)
             }
             (None, false) => return Err(no_carrier(&work, query)),
@@ -353,11 +357,13 @@ fn authorization_header(parts: &Parts) -> Result<Option<&[u8]>, Reason> {
 }
 
 fn no_carrier(work: &Work, query: &[u8]) -> Reason {
-    if work.pairs.iter().any(|pair| pair.name(query) == b"AWSAccessKeyId") {
-        Reason::SignatureVersion2
-    } else {
-        Reason::NoCredentials
-    }
+    if is_version_2(work, query) { Reason::SignatureVersion2 } else { Reason::NoCredentials }
+}
+
+/// Whether a URL was signed by version 2, whose session token is `x-amz-security-token`, in that case.
+fn is_version_2(work: &Work, query: &[u8]) -> bool {
+    let is_of_4 = work.pairs.iter().any(|pair| matches!(pair.kind, Kind::Credential(_)));
+    !is_of_4 && work.pairs.iter().any(|pair| pair.name(query) == b"AWSAccessKeyId")
 }
 
 /// An empty token is malformed, not absent; so is one that is not visible ASCII.
