@@ -482,6 +482,9 @@ class S3cmd(Command):
         lines = [line.split(f"s3://{bucket}/", 1) for line in said.splitlines()]
         return ([line[1] for line in lines if "DIR" not in line[0]], [line[1] for line in lines if "DIR" in line[0]])
 
+    def version_2_url(self, bucket, key):
+        return self.s3cmd("signurl", f"s3://{bucket}/{key}", "+600").strip()
+
     def upload(self, bucket, key, path):
         self.s3cmd("put", path, f"s3://{bucket}/{key}")
 

@@ -255,7 +255,11 @@ def run(row, server, path):
 
 
 def refusals(kind, server, folder, bucket):
-    """A wrong secret, and a session's key without its token."""
+    """A wrong secret, a session's key without its token, and SigV2 where the client knows nothing else."""
+    if hasattr(kind, "version_2_url"):
+        url = kind(server.access("static", True, folder)).version_2_url(bucket, "basics/empty")
+        status, said = http("GET", url)
+        equal((status, b"Please use AWS4-HMAC-SHA256" in said), (400, True))
     for credential, change, says in [
         ("static", {"secret": "a-wrong-secret-a-wrong-secret-a-wrong-se"}, kind.wrong_secret),
         ("session", {"secret": "a-wrong-secret-a-wrong-secret-a-wrong-se"}, kind.wrong_secret),
