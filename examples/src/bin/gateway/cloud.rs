@@ -207,6 +207,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_store_has_a_key_beside_those_below_it_and_keeps_a_bucket_that_is_not_empty() {
+        let stand = Stand::start().await;
+        let session = stand.session(ROLE, SUBJECT, AUDIENCE).await.unwrap();
+        let ask = |request| probe::ask(&stand.cloud.endpoint, &stand.region, session.clone(), request);
+        for path in ["/a-bucket", "/a-bucket/a", "/a-bucket/a/b", "/a-bucket/a//b", "/a-bucket/a%20%2B/"] {
+            let (status, body) = ask(Request::put(path)).await;
+            assert_eq!(status, 200, "{path}: {body}");
+        }
+        let (_, listed) = ask(Request::get("/a-bucket?list-type=2&delimiter=%2F&encoding-type=url")).await;
+        for shown in ["<Key>a</Key>", "<Prefix>a/</Prefix>", "<Prefix>a%20%2B/</Prefix>", "<KeyCount>3<"] {
+            assert!(listed.contains(shown), "{shown}: {listed}");
+        }
+        let (status, body) = ask(Request::delete("/a-bucket")).await;
+        assert!(status == 409 && body.contains("<Code>BucketNotEmpty</Code>"), "{status} {body}");
+        let (status, body) = ask(Request::put("/no-bucket/a")).await;
+        assert!(status == 404 && body.contains("<Code>NoSuchBucket</Code>"), "{status} {body}");
+    }
+
+    #[tokio::test]
     async fn a_session_of_another_role_may_do_nothing() {
         let stand = Stand::start().await;
         let session = stand.session(BYSTANDER, SUBJECT, AUDIENCE).await.unwrap();
