@@ -5,6 +5,7 @@ pub mod chunked;
 pub mod form;
 pub mod log;
 pub mod upstream;
+pub mod wire;
 
 use std::convert::Infallible;
 use std::future::Future;
