@@ -61,6 +61,12 @@ impl Front {
     /// Sends a request with an absolute target: over HTTP/1 in origin form with a Host header, over HTTP/2 with
     /// `:authority` and, if the request has one, a Host header beside it.
     pub async fn send(&self, version: Version, request: Request<Bytes>) -> (StatusCode, String) {
+        let (head, body) = self.answer(version, request).await;
+        (head.status, body)
+    }
+
+    /// As [`send`](Self::send), with the head of the answer.
+    pub async fn answer(&self, version: Version, request: Request<Bytes>) -> (http::response::Parts, String) {
         let stream = TokioIo::new(TcpStream::connect(self.address).await.unwrap());
         let request = request.map(Full::new);
         let response = match version {
@@ -79,9 +85,9 @@ impl Front {
                 client.send_request(request).await.unwrap()
             }
         };
-        let status = response.status();
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        (status, String::from_utf8_lossy(&body).into_owned())
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (head, String::from_utf8_lossy(&body).into_owned())
     }
 
     /// Sends bytes as they stand, and returns what comes back until the connection ends.
