@@ -67,27 +67,35 @@ impl Front {
 
     /// As [`send`](Self::send), with the head of the answer.
     pub async fn answer(&self, version: Version, request: Request<Bytes>) -> (http::response::Parts, String) {
+        self.try_answer(version, request).await.expect("an answer")
+    }
+
+    /// `None` where the server ends connection or stream in place of an answer.
+    pub async fn try_answer(
+        &self,
+        version: Version,
+        request: Request<Bytes>,
+    ) -> Option<(http::response::Parts, String)> {
         let stream = TokioIo::new(TcpStream::connect(self.address).await.unwrap());
         let request = request.map(Full::new);
         let response = match version {
             Version::Http1 => {
                 let (mut client, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
                 tokio::spawn(connection);
-                let request =
-                    if request.headers().contains_key("host") { request } else { origin_form(request) };
-                client.send_request(request).await.unwrap()
+                let has_host = request.headers().contains_key("host");
+                client.send_request(if has_host { request } else { origin_form(request) }).await
             }
             Version::Http2 => {
                 let executor = TokioExecutor::new();
                 let (mut client, connection) =
                     hyper::client::conn::http2::handshake(executor, stream).await.unwrap();
                 tokio::spawn(connection);
-                client.send_request(request).await.unwrap()
+                client.send_request(request).await
             }
         };
-        let (head, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        (head, String::from_utf8_lossy(&body).into_owned())
+        let (head, body) = response.ok()?.into_parts();
+        let body = body.collect().await.ok()?.to_bytes();
+        Some((head, String::from_utf8_lossy(&body).into_owned()))
     }
 
     /// Sends bytes as they stand, and returns what comes back until the connection ends.
