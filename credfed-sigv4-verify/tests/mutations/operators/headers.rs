@@ -22,6 +22,7 @@ pub(super) const CHANGES: &[Named] = &[
     ("host: port", host_port),
     ("host: case", host_case),
     ("host: another authority", authority),
+    ("host: another one in the target alone", other_alone),
 ];
 
 pub(super) const RESPELLINGS: &[Named] = &[
@@ -242,6 +243,22 @@ fn authority(sample: &Sample, dice: &mut Dice) -> Option<Arrival> {
         if !also_in_host {
             parts.headers.remove("host");
         }
+        Some(())
+    })
+}
+
+/// As HTTP/2 has it: the port, the dot and the case of what is signed count there too.
+fn other_alone(sample: &Sample, dice: &mut Dice) -> Option<Arrival> {
+    with_parts(sample, |parts| {
+        let host = host(parts)?;
+        let other = match dice.index(4)? {
+            0 => format!("{host}:443"),
+            1 => format!("{host}:8443"),
+            2 => format!("{host}."),
+            _ => super::recased(&host, dice, |_| true)?,
+        };
+        parts.uri = format!("https://{other}{}", parts.uri).parse().ok()?;
+        parts.headers.remove("host");
         Some(())
     })
 }
