@@ -151,6 +151,7 @@ mod preimage;
 mod profile;
 pub mod query;
 mod request;
+mod scan;
 mod scope;
 mod scratch;
 mod signature;

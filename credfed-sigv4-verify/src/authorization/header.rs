@@ -3,6 +3,7 @@
 use super::{ALGORITHM, Authorization, Text};
 use crate::error::{Malformed, Reason};
 use crate::request::Carrier;
+use crate::scan;
 use crate::scope::Credential;
 use crate::scratch::Work;
 use crate::signature::Signature;
@@ -45,7 +46,7 @@ pub(crate) fn parse<'a>(value: &'a [u8], work: &mut Work) -> Result<Authorizatio
 }
 
 fn lowered<'a>(list: &'a [u8], work: &mut Work) -> Text<'a> {
-    if !list.iter().fold(false, |any, byte| any | byte.is_ascii_uppercase()) {
+    if scan::all(list, |block| !block.within(b'A', b'Z')) {
         return Text::Wire(list);
     }
     work.decode_with(|decoded| {

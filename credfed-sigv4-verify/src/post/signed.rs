@@ -34,7 +34,7 @@ pub struct SignedForm<'a> {
     pub(super) expanded: Vec<(&'a str, Cow<'a, str>)>,
     pub(super) size: Option<u64>,
     credential_text: &'a str,
-    credential: Credential,
+    pub(crate) credential: Credential,
     token: Option<&'a str>,
 }
 

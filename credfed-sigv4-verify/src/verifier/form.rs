@@ -87,7 +87,7 @@ impl Verifier {
         }
         let claim = Claim {
             credential: form.credential_bytes(),
-            scope: form.scope(),
+            offsets: form.credential,
             signature: &form.signature,
             has_token: form.session_token().is_some(),
         };
