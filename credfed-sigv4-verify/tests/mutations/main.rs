@@ -4,8 +4,8 @@
 //! The tests here run a few thousand requests. The long run:
 //!
 //! ```text
-//! MUTATED=10000000 VALID=1000000 SEED=1 \
-//!     cargo test -p credfed-sigv4-verify --release --test mutations -- --ignored --nocapture
+//! CREDFED_MUTATED=10000000 CREDFED_VALID=1000000 CREDFED_SEED=1 \
+//!     cargo test -p credfed-sigv4-verify --release --all-features --test mutations -- --ignored --nocapture
 //! ```
 //!
 //! It tells its seed, how far it is, and at the end how many requests each operator made. The same numbers and seed
@@ -67,7 +67,7 @@ proptest! {
 /// A slice of the long run, in which every operator had its say.
 #[test]
 fn a_slice_of_the_long_run() {
-    let plan = Plan { valid: 2_000, mutated: 12_000, seed: 1, progress: false };
+    let plan = Plan { valid: 4_000, mutated: 24_000, seed: 1, progress: false };
     let report = run(plan);
     if report.wrongly_refused.count + report.wrongly_accepted.count > 0 {
         report.tell();
@@ -84,9 +84,9 @@ fn a_slice_of_the_long_run() {
 fn the_long_run() {
     let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let plan = Plan {
-        valid: number("VALID", 1_000_000),
-        mutated: number("MUTATED", 10_000_000),
-        seed: number("SEED", 1),
+        valid: number("CREDFED_VALID", 1_000_000),
+        mutated: number("CREDFED_MUTATED", 10_000_000),
+        seed: number("CREDFED_SEED", 1),
         progress: true,
     };
     println!("{plan:?}");
