@@ -85,9 +85,8 @@ fn place(domains: &[Box<str>], parts: &Parts) -> Place {
     }
     // How long the longest domain is that the name lies below.
     let above = |name: &str| {
-        let fits =
-            |domain: &&Box<str>| name.strip_suffix(&***domain).is_some_and(|before| before.ends_with('.'));
-        domains.iter().filter(fits).map(|domain| domain.len()).max()
+        let below = |domain: &str| name.strip_suffix(domain).is_some_and(|before| before.ends_with('.'));
+        domains.iter().filter(|domain| below(domain)).map(|domain| domain.len()).max()
     };
     match above(name) {
         Some(domain) => {
