@@ -23,7 +23,7 @@ use crate::signature::Signature;
 use crate::signed_headers::{SignedHeaders, Slot};
 
 use fields::Fields;
-pub(crate) use fields::agreed_host;
+pub(crate) use fields::{agreed_host, is_field_byte};
 
 /// Where the signature stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::fields::{FormFields, POLICY};
+use super::fields::{CLOUDFRONT, FormFields, POLICY};
 use crate::authorization::ALGORITHM;
 use crate::date::Date;
 use crate::error::{Malformed, PostFault, Reason};
 use crate::limits::{Limit, Limits};
 use crate::profile::Profile;
-use crate::request::{Carrier, Rules};
+use crate::request::{Carrier, Rules, is_field_byte};
 use crate::scope::{Credential, Scope};
 use crate::signature::Signature;
 
@@ -49,6 +49,9 @@ impl<'a> SignedForm<'a> {
             return Err(Reason::NoCredentials);
         }
         check_limits(fields, &rules.limits)?;
+        if fields.is_exempted && !rules.knobs.behind_cloudfront {
+            return Err(Reason::UnsignedHeaders(vec![CLOUDFRONT.into()]));
+        }
         if fields.get("awsaccesskeyid").is_some() || fields.get("signature").is_some() {
             return Err(Reason::SignatureVersion2);
         }
@@ -210,9 +213,20 @@ fn expanded<'a>(
             0 => Cow::Borrowed(value),
             _ => Cow::Owned(value.replace(FILENAME, filename)),
         };
+        // What no header can carry would be lost further on, or become two of them.
+        if stands_for_header(name) && !value.bytes().all(is_field_byte) {
+            return Err(Reason::PostForm(PostFault::FieldValue(name.into())));
+        }
         expanded.push((name, value));
     }
     Ok(expanded)
+}
+
+/// Whether the field of a form says what a header of a PUT would, or goes into one of the answer.
+fn stands_for_header(name: &str) -> bool {
+    const OTHERS: [&str; 6] =
+        ["acl", "cache-control", "expires", "redirect", "success_action_redirect", "success_action_status"];
+    name.starts_with("x-amz-") || name.starts_with("content-") || OTHERS.contains(&name)
 }
 
 /// An empty token is malformed, not absent; so is one that is not visible ASCII.

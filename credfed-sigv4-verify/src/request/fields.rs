@@ -319,7 +319,7 @@ pub(super) fn check_hoisted(
 }
 
 /// Whether a header value may have this byte, as the `http` crate judges it.
-fn is_field_byte(byte: u8) -> bool {
+pub(crate) fn is_field_byte(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
 
