@@ -11,6 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::scope::Scope;
 use crate::signature::Computed;
+#[cfg(feature = "sigv4a")]
+use crate::sigv4a::PublicKey;
 
 /// Whether a key stands for itself or for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,6 +94,12 @@ impl ResolvedKey {
 
     pub(crate) fn derive(&self, scope: Scope<'_>) -> SigningKey {
         SigningKey::derive(&self.inner.prefixed, scope)
+    }
+
+    /// What SigV4A signatures of this secret are verified with.
+    #[cfg(feature = "sigv4a")]
+    pub(crate) fn derive_public(&self, access_key: &[u8]) -> Option<PublicKey> {
+        PublicKey::derive(self.inner.prefixed.get(PREFIX.len()..)?, access_key)
     }
 }
 

@@ -150,14 +150,18 @@ mod post;
 mod preimage;
 mod profile;
 pub mod query;
+mod regions;
 mod request;
 mod scope;
 mod scratch;
 mod signature;
 mod signed_headers;
+#[cfg(feature = "sigv4a")]
+mod sigv4a;
 mod verified;
 mod verifier;
 
+pub use authorization::Algorithm;
 pub use body::BodyCheck;
 pub use chunked::{Checksum, Chunked};
 pub use connection::Connection;
