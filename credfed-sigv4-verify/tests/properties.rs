@@ -92,6 +92,11 @@ proptest! {
     ) {
         let credential = "AKIDEXAMPLE/20150830/us-east-1/s3/aws4_request";
         for authorization in [
+            format!("AWS4-ECDSA-P256-SHA256 {authorization}"),
+            format!(
+                "AWS4-ECDSA-P256-SHA256 Credential=AKIDEXAMPLE/20150830/s3/aws4_request, SignedHeaders={list}, \
+                 Signature={query}"
+            ),
             authorization.clone(),
             format!("AWS4-HMAC-SHA256 {authorization}"),
             format!("AWS4-HMAC-SHA256 Credential={authorization}, SignedHeaders={list}, Signature={}", "0".repeat(64)),
@@ -104,12 +109,21 @@ proptest! {
             }
             if let Ok(request) = builder.body(()) {
                 let (parts, ()) = request.into_parts();
-                for verifier in [support::s3(), support::general()] {
+                for verifier in verifiers() {
                     prop_assert!(verdict(&verifier, &parts, &support::static_key(), b"").is_err());
                 }
             }
         }
     }
+}
+
+fn verifiers() -> Vec<Verifier> {
+    vec![
+        support::s3(),
+        support::general(),
+        #[cfg(feature = "sigv4a")]
+        support::s3_asymmetric(),
+    ]
 }
 
 #[derive(Debug, Clone)]
@@ -147,8 +161,12 @@ fn verdict(verifier: &Verifier, parts: &Parts, key: &ResolvedKey, body: &[u8]) -
 }
 
 fn signed() -> impl Strategy<Value = Signed> {
-    let signer = (0..3, any::<bool>(), prop::option::of("[A-Za-z0-9+/=]{1,60}")).prop_map(
-        |(profile, presigned, token)| {
+    let regions = prop::option::weighted(
+        if cfg!(feature = "sigv4a") { 0.3 } else { 0.0 },
+        r"(\*|us-east-1|eu-west-1,us-east-1|[a-z]{1,5},\*)",
+    );
+    let signer = (0..3, any::<bool>(), prop::option::of("[A-Za-z0-9+/=]{1,60}"), regions).prop_map(
+        |(profile, presigned, token, regions)| {
             let carrier = if presigned { Carrier::Presigned } else { Carrier::Header };
             let mut signer = match profile {
                 0 => Signer::s3(carrier),
@@ -156,6 +174,7 @@ fn signed() -> impl Strategy<Value = Signed> {
                 _ => Signer::sts(carrier),
             };
             signer.token = token;
+            signer.region_set = regions;
             signer
         },
     );

@@ -48,7 +48,9 @@ impl Pair {
         let value = self.value(query);
         let is_read = matches!(
             self.kind,
-            Kind::Credential(index::CREDENTIAL | index::SIGNED_HEADERS | index::SECURITY_TOKEN)
+            Kind::Credential(
+                index::CREDENTIAL | index::SIGNED_HEADERS | index::SECURITY_TOKEN | index::REGION_SET
+            )
         );
         if !is_read {
             let whole = &query[self.start as usize..self.end as usize];

@@ -32,6 +32,7 @@ pub(crate) struct Decoder {
     signed_chunk_limit: usize,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a body has one, in a box")]
 enum State {
     Size,
     Data {
