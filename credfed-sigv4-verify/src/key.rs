@@ -140,7 +140,7 @@ impl SigningKey {
 
     /// Consumes the key: a clone is 150 bytes to copy and to wipe, and one is made already where a key
     /// is kept.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn sign(self, string_to_sign: &[u8]) -> Computed {
         let mut mac = self.0;
         mac.update(string_to_sign);

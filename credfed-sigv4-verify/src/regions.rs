@@ -18,11 +18,13 @@ pub(crate) enum Regions<'a> {
 
 impl<'a> Regions<'a> {
     /// The region of a scope, or the set of SigV4A in place of it.
+    #[inline]
     pub(crate) fn new(region: &'a [u8], set: Option<&'a [u8]>) -> Self {
         set.map_or(Self::One(region), Self::Set)
     }
 
     /// As [`new`](Self::new), if the set is one.
+    #[inline]
     pub(crate) fn read(region: &'a [u8], set: Option<&'a [u8]>, carrier: Carrier) -> Result<Self, Reason> {
         match set {
             Some(set) if !is_set(set) => Err(Reason::Malformed(carrier, Malformed::RegionSet)),
@@ -32,6 +34,7 @@ impl<'a> Regions<'a> {
 
     /// Whether `served` is among them. `*` stands for every region; other patterns stand for themselves, which is the
     /// name of no region.
+    #[inline]
     pub(crate) fn include(&self, served: &[u8]) -> bool {
         match self {
             Self::One(region) => *region == served,

@@ -273,12 +273,17 @@ impl Verifier {
     }
 
     /// Rule 4.
+    #[inline]
     fn check_scope(&self, carrier: Carrier, regions: Regions<'_>, service: &[u8]) -> Result<(), Reason> {
-        // A set of regions is not empty, so that it names one wherever all are served.
-        if let Some(expected) = self.regions.unless(|served| regions.include(served)) {
+        let expected = match regions {
+            Regions::One(region) => self.regions.instead_of(|served| served == region),
+            // It is not empty, so that it names a region wherever all are served.
+            Regions::Set(_) => self.regions.instead_of(|served| regions.include(served)),
+        };
+        if let Some(expected) = expected {
             return Err(Reason::WrongRegion { carrier, expected });
         }
-        match self.services.unless(|served| served == service) {
+        match self.services.instead_of(|served| served == service) {
             Some(expected) => Err(Reason::WrongService { carrier, expected }),
             None => Ok(()),
         }
@@ -326,8 +331,8 @@ impl fmt::Debug for Verifier {
 }
 
 impl Served {
-    /// A name that is served, unless one is that `fits`.
-    fn unless(&self, fits: impl Fn(&[u8]) -> bool) -> Option<Box<str>> {
+    /// A name that is served, where none is that `fits`.
+    fn instead_of(&self, fits: impl Fn(&[u8]) -> bool) -> Option<Box<str>> {
         match self {
             Self::Any => None,
             Self::These(names) if names.iter().any(|served| fits(served.as_bytes())) => None,

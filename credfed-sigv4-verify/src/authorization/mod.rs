@@ -35,6 +35,7 @@ impl Algorithm {
     }
 
     /// Reads a name, byte for byte, of those that are accepted.
+    #[inline(always)]
     pub(crate) fn parse(name: &[u8], accepts_sigv4a: bool) -> Option<Self> {
         match name {
             ALGORITHM => Some(Self::HmacSha256),
@@ -62,7 +63,7 @@ impl Sent {
     }
 
     /// Reads credential and signature, each in the form of the algorithm.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(
         algorithm: Algorithm,
         credential: &[u8],

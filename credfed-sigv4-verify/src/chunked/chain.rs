@@ -86,22 +86,25 @@ impl Chain {
 
     fn compare(&mut self, of: Of, sent: &Digits, sha256: &[u8; 32]) -> Option<()> {
         let hash = signature::encode_hex(sha256);
-        let rest: &[&[u8]] = match of {
-            Of::Chunk => &[self.previous.as_bytes(), b"\n", NO_HEADERS, b"\n", &hash],
-            Of::Trailer => &[self.previous.as_bytes(), b"\n", &hash],
-        };
+        let mut rest = Rest::default();
+        rest.push(self.previous.as_bytes());
+        rest.push(b"\n");
+        if let Of::Chunk = of {
+            rest.push(NO_HEADERS);
+            rest.push(b"\n");
+        }
+        rest.push(&hash);
         let previous = match &self.keys {
             Keys::Hmac(keys) => {
                 let signature = Signature::from_hex(sent.as_bytes())?;
-                let mut key = keys[of as usize].clone();
-                rest.iter().for_each(|part| key.absorb(part));
-                bool::from(key.sign(b"").matches(&signature)).then_some(*sent)
+                let key = keys[of as usize].clone();
+                bool::from(key.sign(rest.as_bytes()).matches(&signature)).then_some(*sent)
             }
             #[cfg(feature = "sigv4a")]
             Keys::Ecdsa { key, read } => {
                 let (signature, digits) = sigv4a::Signature::from_padded(sent.as_bytes())?;
                 let mut read = read[of as usize].clone();
-                rest.iter().for_each(|part| read.update(part));
+                read.update(rest.as_bytes());
                 key.verifies(read, &signature).then(|| Digits::new(digits))
             }
         }?;
@@ -116,6 +119,32 @@ impl Chain {
             #[cfg(feature = "sigv4a")]
             Keys::Ecdsa { .. } => sigv4a::PADDED,
         }
+    }
+}
+
+/// The end of a string to sign: the previous signature and one or two hashes.
+struct Rest {
+    bytes: [u8; Self::LONGEST],
+    len: usize,
+}
+
+impl Rest {
+    const LONGEST: usize = Digits::MOST + 1 + 64 + 1 + 64;
+
+    fn push(&mut self, part: &[u8]) {
+        let end = self.len + part.len();
+        self.bytes[self.len..end].copy_from_slice(part);
+        self.len = end;
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self { bytes: [0; Self::LONGEST], len: 0 }
     }
 }
 
