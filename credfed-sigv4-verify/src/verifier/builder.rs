@@ -130,8 +130,8 @@ impl VerifierBuilder {
     ///
     /// Not on by itself, nor by the feature, which any crate of a program can turn on for all of them. One signature can
     /// be for several regions, or for all (`*`): it can be replayed from one to another that shares its keys, which
-    /// [`any_region`](Self::any_region) says of SigV4. To verify one takes a hundred times as long, for forged ones
-    /// too. Accept it where clients send it.
+    /// [`any_region`](Self::any_region) says of SigV4. To verify one takes 250 times as long, a forged one too.
+    /// Accept it where clients send it.
     #[cfg(feature = "sigv4a")]
     pub fn accept_sigv4a(mut self) -> Self {
         self.accepts_sigv4a = true;
