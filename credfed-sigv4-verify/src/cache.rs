@@ -95,8 +95,11 @@ impl<K: Clone> KeyCache<K> {
         for word in words {
             state = fold(state ^ u64::from_le_bytes(*word), seed | 1);
         }
-        // The last eight bytes, which overlap the words before them; there are always that many.
-        let last = bytes.last_chunk::<8>().map_or(0, |last| u64::from_le_bytes(*last));
+        // The last eight bytes, which overlap the words before them. Only an access key alone can have fewer.
+        let last = match bytes.last_chunk::<8>() {
+            Some(last) => u64::from_le_bytes(*last),
+            None => bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
         state = fold(state ^ last, seed | 1);
         fold(state ^ bytes.len() as u64, 0x9e37_79b9_7f4a_7c15)
     }
@@ -122,4 +125,18 @@ fn fold(a: u64, b: u64) -> u64 {
         [u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1])]
     };
     low ^ high
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_any_length_are_told_apart() {
+        let cache = KeyCache::<()>::new(1024);
+        let names: Vec<_> =
+            (0..20).flat_map(|length| [b'a', b'b'].map(|byte| vec![byte; length])).skip(1).collect();
+        let hashes: std::collections::BTreeSet<_> = names.iter().map(|name| cache.hash(name)).collect();
+        assert_eq!(hashes.len(), names.len());
+    }
 }

@@ -17,7 +17,7 @@ const PREFIX: &[u8] = b"AWS4A";
 /// The label of the derivation, which is the algorithm's name.
 const LABEL: &[u8] = b"AWS4-ECDSA-P256-SHA256";
 
-/// The last counter that is tried. That one is needed at all happens once in 2^32 access keys.
+/// The last counter that is tried. A second one is needed once in 2^32 access keys.
 const LAST: u8 = 254;
 
 /// Nobody's secret: what an unknown access key costs, where it has to cost a derivation.
