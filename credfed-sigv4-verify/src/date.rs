@@ -71,8 +71,13 @@ impl Date {
         &self.text[..8]
     }
 
+    /// Since 1970.
+    pub(crate) fn since_epoch(self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+
     pub(crate) fn to_system_time(self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(self.seconds)
+        UNIX_EPOCH + self.since_epoch()
     }
 }
 

@@ -160,6 +160,7 @@ mod profile;
 pub mod query;
 mod regions;
 mod request;
+mod scan;
 mod scope;
 mod scratch;
 mod signature;

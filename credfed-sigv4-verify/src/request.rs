@@ -23,7 +23,7 @@ use crate::scratch::Work;
 use crate::signed_headers::{SignedHeaders, Slot};
 
 use fields::Fields;
-pub(crate) use fields::agreed_host;
+pub(crate) use fields::{agreed_host, is_field_byte};
 
 /// Where the signature stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,6 +54,8 @@ impl Carrier {
 /// which is wiped from its buffers on drop.
 pub struct SignedRequest<'a> {
     pub(crate) parts: &'a Parts,
+    /// Whose rules they are: a verifier's, or 0.
+    pub(crate) reader: u64,
     pub(crate) rules: Rules,
     pub(crate) forwarded: Option<Forwarded<'a>>,
     host: &'a [u8],
@@ -70,7 +72,7 @@ pub struct SignedRequest<'a> {
     region_set: Option<Text<'a>>,
     carrier: Carrier,
     credential_text: Text<'a>,
-    credential: Credential,
+    pub(crate) credential: Credential,
     token: Option<Text<'a>>,
     payload: PayloadMode,
     payload_line: Option<Text<'a>>,
@@ -114,14 +116,14 @@ impl<'a> SignedRequest<'a> {
             knobs: Knobs::new(),
             accepts_sigv4a: false,
         };
-        Self::parse_by(parts, rules, None, |_, _, _| Ok(()))
+        Self::parse_by(parts, (0, rules), None, |_, _, _| Ok(()))
     }
 
-    /// Reads a request by `rules`; `forwarded` is the host that a trusted proxy tells, `serves` judges carrier, regions
+    /// Reads a request for the verifier `reader` by its `rules`; `forwarded` is the host that a trusted proxy tells, `serves` judges carrier, regions
     /// and service.
     pub(crate) fn parse_by(
         parts: &'a Parts,
-        rules: Rules,
+        (reader, rules): (u64, Rules),
         forwarded: Option<Forwarded<'a>>,
         serves: impl FnOnce(Carrier, Regions<'_>, &[u8]) -> Result<(), Reason>,
     ) -> Result<Self, Reason> {
@@ -140,10 +142,7 @@ impl<'a> SignedRequest<'a> {
         let header_value = authorization_header(parts)?;
         let capacity = 3 * query.len() + header_value.map_or(0, <[u8]>::len);
         let mut work = Work::take(if query.is_empty() { 0 } else { capacity });
-        if !query.is_empty() {
-            query::split(&mut work.pairs, query, limits)?;
-        }
-        let query_verbatim = query.is_empty() || query::is_verbatim(&mut work, query)?;
+        let query_verbatim = query.is_empty() || query::read(&mut work, query, limits)?;
 
         let presigned = authorization::presigned::is_present(&work.pairs);
         let (carrier, authorization, date_and_expires, query_token) = match (header_value, presigned) {
@@ -181,15 +180,14 @@ impl<'a> SignedRequest<'a> {
         let [region, service] = credential.names(credential_text.bytes(&work));
         let regions = region_set.as_ref().map(|set| set.bytes(&work));
         serves(carrier, Regions::read(region, regions, carrier)?, service)?;
-        let token = query_token.or(fields.token.map(Text::Wire));
-        if let Some(token) = &token {
-            let token = token.bytes(&work);
-            let visible = match carrier {
-                Carrier::Header => fields.visible_token,
-                Carrier::Presigned | Carrier::PostForm => fields::is_visible(token),
-            };
-            check_token(token, visible, carrier, limits)?;
-        }
+        let header_token = fields.token.map(|token| (Text::Wire(token), fields.visible_token));
+        let token = match query_token.or(header_token) {
+            Some((token, visible)) => {
+                check_token(token.bytes(&work), visible, carrier, limits)?;
+                Some(token)
+            }
+            None => None,
+        };
         let payload_line = match carrier {
             Carrier::Header => fields.content_sha256.map(Text::Wire),
             Carrier::Presigned | Carrier::PostForm => match fields::hoisted_content_sha256(&mut work, query)?
@@ -209,6 +207,7 @@ impl<'a> SignedRequest<'a> {
         }
         Ok(Self {
             parts,
+            reader,
             rules,
             forwarded,
             host: fields.host,

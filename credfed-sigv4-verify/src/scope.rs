@@ -1,5 +1,7 @@
 //! Access key and credential scope, split from the right (rule 4).
 
+use crate::scan::{self, Block};
+
 /// The longest region or service name that is read.
 const NAME: usize = 64;
 /// The longest access key that is read; AWS's own are at most 128 characters.
@@ -73,7 +75,7 @@ impl Credential {
     fn of_parts(text: &[u8], rest: &[u8], region: &[u8], service: &[u8]) -> Option<Self> {
         let (access_key, date) = split_last(rest, 8)?;
         let shaped = !service.is_empty() && date.len() == 8 && (1..=ACCESS_KEY).contains(&access_key.len());
-        if !shaped || !text.iter().fold(true, |all, &byte| all & ALLOWED[usize::from(byte)]) {
+        if !shaped || !scan::all(text, allowed) {
             return None;
         }
         Some(Self {
@@ -113,7 +115,7 @@ fn service_at(region: u16) -> usize {
 
 /// Whether it could be the name of a region or a service.
 pub(crate) fn is_name(text: &[u8]) -> bool {
-    (1..=NAME).contains(&text.len()) && text.iter().all(|&byte| byte != b'/' && ALLOWED[usize::from(byte)])
+    (1..=NAME).contains(&text.len()) && !text.contains(&b'/') && scan::all(text, allowed)
 }
 
 /// Splits at the last slash, which has at most `longest` bytes after it.
@@ -126,16 +128,12 @@ fn split_last(text: &[u8], longest: usize) -> Option<(&[u8], &[u8])> {
 /// Visible ASCII without what would be ambiguous in a header, a query or an XML answer. Wider than
 /// AWS's own `\w`, because S3-compatible stores let their users choose access keys. Date, region and
 /// service are compared with what is expected, which is stricter than any alphabet.
-const ALLOWED: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 128_u8 {
-        let ambiguous = matches!(byte, b',' | b'=' | b';' | b'"' | b'\'' | b'\\' | b'<' | b'>' | b'&' | b'%');
-        table[byte as usize] = byte.is_ascii_graphic() && !ambiguous;
-        byte += 1;
-    }
-    table
-};
+#[inline(always)]
+fn allowed(block: Block) -> Block {
+    b",=;\"'\\<>&%"
+        .iter()
+        .fold(block.within(b'!', b'~'), |allowed, &ambiguous| allowed & !block.is(ambiguous))
+}
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 use crate::error::{Malformed, Reason};
 use crate::limits::{Limit, Limits};
 use crate::request::Carrier;
+use crate::scan;
 
 /// Lists up to this length, which is nearly all of them, need no allocation.
 const INLINE: usize = 12;
@@ -12,6 +13,8 @@ const INLINE: usize = 12;
 pub(crate) struct Slot<'a> {
     /// The first value, trimmed; `None` until the header was found.
     pub(crate) value: Option<&'a [u8]>,
+    /// The first eight bytes of the name, which tell most names apart.
+    leading: u64,
     /// Where the name stands in the list.
     start: u16,
     end: u16,
@@ -41,23 +44,20 @@ impl<'a> SignedHeaders<'a> {
     /// Reads `host;x-amz-date;…`, none twice. Lists that are not sorted are sorted. Whether each name
     /// is a header name at all shows when its header is looked for, see [`missing`](Self::missing).
     pub(crate) fn parse(list: &[u8], carrier: Carrier, limits: &Limits) -> Result<Self, Reason> {
-        let mut this = Self { inline: [Slot::default(); INLINE], spill: Vec::new(), len: 0, sorted: true };
         if list.len() > limits.signed_header_bytes.min(usize::from(u16::MAX)) {
             return Err(Reason::LimitExceeded(Limit::SignedHeaderBytes));
         }
+        let mut this = Self { inline: [Slot::default(); INLINE], spill: Vec::new(), len: 0, sorted: true };
         let mut previous: (u64, &[u8]) = (0, b"");
         let mut start = 0;
-        while start <= list.len() {
-            let rest = &list[start..];
-            let length = rest.iter().position(|&byte| byte == b';').unwrap_or(rest.len());
-            let name = &rest[..length];
+        for end in scan::positions(list, |block| block.is(b';')).chain([list.len()]) {
             if this.len == limits.signed_header_names {
                 return Err(Reason::LimitExceeded(Limit::SignedHeaderNames));
             }
-            let end = start + name.len();
+            let name = &list[start..end];
+            let current = (scan::leading(name), name);
             let [from, to] = [start, end].map(|at| u16::try_from(at).unwrap_or(u16::MAX));
-            this.push(Slot { start: from, end: to, ..Slot::default() });
-            let current = (leading(name), name);
+            this.push(Slot { leading: current.0, start: from, end: to, ..Slot::default() });
             this.sorted &= previous < current;
             previous = current;
             start = end + 1;
@@ -75,9 +75,8 @@ impl<'a> SignedHeaders<'a> {
     /// The slot of a name, in lower case; `list` is what was parsed.
     pub(crate) fn find(&mut self, list: &[u8], name: &str) -> Option<&mut Slot<'a>> {
         let name = name.as_bytes();
-        self.slots_mut()
-            .iter_mut()
-            .find(|slot| usize::from(slot.end - slot.start) == name.len() && slot.name(list) == name)
+        let leading = scan::leading(name);
+        self.slots_mut().iter_mut().find(|slot| slot.leading == leading && slot.name(list) == name)
     }
 
     /// Why the request is refused when a named header is not there: a name that could be none is
@@ -107,18 +106,6 @@ impl<'a> SignedHeaders<'a> {
             self.spill.push(slot);
         }
         self.len += 1;
-    }
-}
-
-/// The first eight bytes, so that most names are ordered by one comparison.
-fn leading(name: &[u8]) -> u64 {
-    match name.first_chunk() {
-        Some(bytes) => u64::from_be_bytes(*bytes),
-        None => {
-            let mut bytes = [0; 8];
-            bytes[..name.len()].copy_from_slice(name);
-            u64::from_be_bytes(bytes)
-        }
     }
 }
 

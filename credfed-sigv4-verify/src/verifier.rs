@@ -7,7 +7,7 @@ mod form;
 
 use std::fmt;
 use std::sync::LazyLock;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::request::Parts;
 use sha2::{Digest, Sha256};
@@ -25,7 +25,7 @@ use crate::payload::PayloadMode;
 use crate::profile::{Profile, Protocol};
 use crate::regions::Regions;
 use crate::request::{Carrier, Rules, SignedRequest};
-use crate::scope::Scope;
+use crate::scope::{Credential, Scope};
 use crate::signature::{self, Computed, Signature};
 #[cfg(feature = "sigv4a")]
 use crate::sigv4a::PublicKey;
@@ -36,6 +36,8 @@ pub use builder::{BuildError, VerifierBuilder};
 /// Verifies requests for one service. Cheap to share behind an `Arc`; holds derived keys, no secrets
 /// and no clock.
 pub struct Verifier {
+    /// No other verifier of this process has it; none has 0.
+    id: u64,
     rules: Rules,
     trusted_proxies: TrustedProxies,
     protocol: Protocol,
@@ -83,7 +85,7 @@ impl Verifier {
     /// The [`Reason`] for which no key could make this request acceptable.
     pub fn parse<'a>(&self, parts: &'a Parts) -> Result<SignedRequest<'a>, Reason> {
         let forwarded = self.trusted_proxies.forwarded_host(parts);
-        SignedRequest::parse_by(parts, self.rules, forwarded, |carrier, regions, service| {
+        SignedRequest::parse_by(parts, (self.id, self.rules), forwarded, |carrier, regions, service| {
             self.check_scope(carrier, regions, service)
         })
     }
@@ -92,7 +94,7 @@ impl Verifier {
     /// session token) that `request` claims; `None` where it found none, which costs as much and is
     /// refused with [`Reason::UnknownKey`].
     ///
-    /// A request that was read by other rules than this verifier's is read again.
+    /// A request that another verifier read, or none, is read again.
     ///
     /// # Errors
     /// Why the request is refused. [`Reason::BodyHashRequired`] where
@@ -145,8 +147,7 @@ impl Verifier {
         now: SystemTime,
         body_sha256: Option<[u8; 32]>,
     ) -> Result<VerifiedHead, Reason> {
-        let forwarded = self.trusted_proxies.forwarded_host(request.parts);
-        if request.rules == self.rules && request.forwarded == forwarded {
+        if request.reader == self.id {
             self.verify_head(request, key, now, body_sha256)
         } else {
             self.verify_head(&self.parse(request.parts)?, key, now, body_sha256)
@@ -256,13 +257,13 @@ impl Verifier {
         let (signing, derived) = match self.cache.get(claim.credential, key) {
             Some(signing) => (signing, None),
             None => {
-                let derived = key.derive(claim.scope);
+                let derived = key.derive(claim.scope());
                 (derived.clone(), Some(derived))
             }
         };
         if !bool::from(signing.sign(string_to_sign).matches(sent)) {
             if derived.is_none() && self.uniform_errors {
-                drop(std::hint::black_box(SigningKey::dummy(claim.scope)));
+                drop(std::hint::black_box(SigningKey::dummy(claim.scope())));
             }
             return Err(Reason::SignatureMismatch);
         }
@@ -292,8 +293,10 @@ impl Verifier {
     /// Rule 5; every bound is inclusive.
     fn check_freshness(&self, request: &SignedRequest<'_>, now: SystemTime) -> Result<(), Reason> {
         let signed_at = request.date.to_system_time();
-        let early = signed_at.duration_since(now).is_ok_and(|ahead| ahead > self.max_skew);
-        let age = now.duration_since(signed_at).unwrap_or_default();
+        // Both since 1970: cheaper than the difference of two times.
+        let [date, today] = [request.date.since_epoch(), now.duration_since(UNIX_EPOCH).unwrap_or_default()];
+        let early = date.saturating_sub(today) > self.max_skew;
+        let age = today.saturating_sub(date);
         match (request.carrier(), request.expires) {
             (Carrier::Presigned, Some(expires_in)) => {
                 if early {
@@ -345,7 +348,7 @@ impl Served {
 struct Claim<'a> {
     /// Access key and scope, as one text.
     credential: &'a [u8],
-    scope: Scope<'a>,
+    offsets: Credential,
     signature: &'a Sent,
     has_token: bool,
 }
@@ -354,16 +357,20 @@ impl<'a> Claim<'a> {
     fn of(request: &'a SignedRequest<'_>) -> Self {
         Self {
             credential: request.credential_bytes(),
-            scope: request.scope(),
+            offsets: request.credential,
             signature: &request.signature,
             has_token: request.has_session_token(),
         }
+    }
+
+    fn scope(&self) -> Scope<'a> {
+        self.offsets.scope(self.credential)
     }
 }
 
 /// The work of a cold key, for nothing.
 fn pay_for_dummy(claim: &Claim<'_>, sent: &Signature, string_to_sign: &[u8]) {
-    let computed: Computed = SigningKey::dummy(claim.scope).sign(string_to_sign);
+    let computed: Computed = SigningKey::dummy(claim.scope()).sign(string_to_sign);
     let _: bool = std::hint::black_box(computed.matches(sent)).into();
 }
 
@@ -419,8 +426,6 @@ fn nobody() -> &'static ResolvedKey {
 
 #[cfg(test)]
 mod tests {
-    use std::time::UNIX_EPOCH;
-
     use super::*;
 
     #[test]

@@ -221,11 +221,11 @@ def refused(code, call, *arguments, **named):
     raise AssertionError(f"not refused, wanted {code}")
 
 
-def http(method, url, body=None, headers=None):
+def http(method, url, body=None, headers=None, timeout=60):
     """A plain HTTP request: (status, body)."""
     request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
     try:
-        with urllib.request.urlopen(request, timeout=60) as response:
+        with urllib.request.urlopen(request, timeout=timeout) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()

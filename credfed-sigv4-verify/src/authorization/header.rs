@@ -3,6 +3,7 @@
 use super::{ALGORITHM, Algorithm, Authorization, Sent, Text};
 use crate::error::{Malformed, Reason};
 use crate::request::Carrier;
+use crate::scan;
 use crate::scratch::Work;
 
 /// Reads the value. Each parameter once, in any order, separated by a comma with or without blanks
@@ -49,7 +50,7 @@ pub(crate) fn parse<'a>(
 }
 
 fn lowered<'a>(list: &'a [u8], work: &mut Work) -> Text<'a> {
-    if !list.iter().fold(false, |any, byte| any | byte.is_ascii_uppercase()) {
+    if scan::all(list, |block| !block.within(b'A', b'Z')) {
         return Text::Wire(list);
     }
     work.decode_with(|decoded| {

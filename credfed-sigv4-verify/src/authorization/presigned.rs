@@ -7,6 +7,7 @@ use crate::date::Date;
 use crate::error::{Malformed, Reason};
 use crate::query::{Kind, index};
 use crate::request::Carrier;
+use crate::scan;
 use crate::scratch::Work;
 
 /// The longest life of a presigned request, seven days in seconds.
@@ -18,7 +19,8 @@ pub(crate) struct Presigned<'a> {
     pub(crate) date: Date,
     /// Seconds.
     pub(crate) expires: u32,
-    pub(crate) token: Option<Text<'a>>,
+    /// The token, and whether it consists of visible ASCII.
+    pub(crate) token: Option<(Text<'a>, bool)>,
 }
 
 /// Reads the credential parameters of `query`, whose pairs `work` holds, and where it is `verbatim`
@@ -53,17 +55,18 @@ pub(crate) fn parse<'a>(
     let region_set = match (algorithm, value(index::REGION_SET)) {
         (_, None) => None,
         (Algorithm::EcdsaP256Sha256, Some(pair)) => {
-            Some(source.decoded(&pair, work, Malformed::RegionSet)?)
+            Some(source.decoded(&pair, work, Malformed::RegionSet)?.0)
         }
         (Algorithm::HmacSha256, Some(_)) => return Err(malformed(Malformed::Grammar)),
     };
     let date = Date::basic(needed(index::DATE)?).ok_or_else(|| malformed(Malformed::Date))?;
     let expires = expires(needed(index::EXPIRES)?).ok_or_else(|| malformed(Malformed::Expires))?;
     let signature = needed(index::SIGNATURE)?;
-    let credential_text = source.decoded(&needed_pair(index::CREDENTIAL)?, work, Malformed::Credential)?;
+    let (credential_text, _) =
+        source.decoded(&needed_pair(index::CREDENTIAL)?, work, Malformed::Credential)?;
     let (credential, signature) =
         Sent::read(algorithm, credential_text.bytes(work), signature).map_err(malformed)?;
-    let signed_headers =
+    let (signed_headers, _) =
         source.decoded(&needed_pair(index::SIGNED_HEADERS)?, work, Malformed::SignedHeaders)?;
     let signed_headers = lowered(signed_headers, work);
     let token = match value(index::SECURITY_TOKEN) {
@@ -94,20 +97,22 @@ fn expires(text: &[u8]) -> Option<u32> {
     (seconds <= LONGEST).then_some(seconds)
 }
 
-/// A query whose values are to be decoded, where that was not done already.
+/// A query whose values are to be decoded, where that was not done already; with each, whether it is visible ASCII.
 struct Source<'a> {
     query: &'a [u8],
     verbatim: bool,
 }
 
 impl<'a> Source<'a> {
-    fn decoded(&self, pair: &Pair, work: &mut Work, part: Malformed) -> Result<Text<'a>, Reason> {
+    fn decoded(&self, pair: &Pair, work: &mut Work, part: Malformed) -> Result<(Text<'a>, bool), Reason> {
         if self.verbatim {
             return Ok(pair.text(self.query));
         }
         let value = pair.value(self.query);
-        work.decode_with(|decoded| percent::decode(decoded, value, Plus::Space))
-            .ok_or_else(|| malformed(part))
+        let text = work
+            .decode_with(|decoded| percent::decode(decoded, value, Plus::Space))
+            .ok_or_else(|| malformed(part))?;
+        Ok((text, scan::is_visible(text.bytes(work))))
     }
 }
 

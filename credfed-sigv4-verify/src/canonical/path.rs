@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::percent::{self, Plus};
 use crate::error::{Malformed, Reason};
 use crate::profile::Profile;
+use crate::scan;
 
 /// Refuses what no profile signs: another form than origin-form or absolute-form, broken escapes, an
 /// encoded NUL.
@@ -22,7 +23,8 @@ pub(crate) fn write(out: &mut Vec<u8>, path: &str, profile: Profile) {
     match profile {
         // What is encoded already would come out of decoding and encoding as it is.
         Profile::S3
-            if percent::is_plain(bytes, |byte| byte == b'/') && percent::escapes_are_strict(bytes) =>
+            if scan::all(bytes, |block| percent::unreserved(block) | block.is(b'/') | block.is(b'%'))
+                && percent::escapes_are_strict(bytes) =>
         {
             out.extend_from_slice(bytes);
         }

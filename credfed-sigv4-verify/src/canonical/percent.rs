@@ -1,5 +1,7 @@
 //! Percent-encoding as SigV4 wants it: everything but `A-Z a-z 0-9 - . _ ~` as `%XX`, upper case.
 
+use crate::scan::{self, Block};
+
 /// Appends `bytes` encoded; `/` stays as it is where `slash` says so.
 pub(crate) fn encode(out: &mut Vec<u8>, bytes: &[u8], slash: bool) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
@@ -55,71 +57,66 @@ pub(crate) fn escapes_are_whole(bytes: &[u8]) -> bool {
     memchr::memchr_iter(b'%', bytes).all(|at| escape(&bytes[at..]).is_some())
 }
 
-/// Whether `bytes` consist of unreserved characters, `%` and bytes that are `extra` only. With
-/// [`escapes_are_strict`], encoding what they decode to would give them back.
-#[inline]
-pub(crate) fn is_plain(bytes: &[u8], extra: impl Fn(u8) -> bool) -> bool {
-    // A fold without a branch, which compilers turn into vector code.
-    let foreign = bytes
-        .iter()
-        .fold(0, |any, &byte| any | u8::from(!(is_unreserved(byte) | (byte == b'%') | extra(byte))));
-    foreign == 0
+/// Where there is an unreserved character. Bytes of these and of escapes that are strict come out of decoding and
+/// encoding as they are.
+#[inline(always)]
+pub(crate) fn unreserved(block: Block) -> Block {
+    // `-`, `.`, `/` and the digits follow each other.
+    block.lowered().within(b'a', b'z')
+        | (block.within(b'-', b'9') & !block.is(b'/'))
+        | block.is(b'_')
+        | block.is(b'~')
 }
 
 /// Whether every escape is whole, in upper case, and of a character that needs one.
 pub(crate) fn escapes_are_strict(bytes: &[u8]) -> bool {
-    !has_escapes(bytes) || memchr::memchr_iter(b'%', bytes).all(|at| strict_escape(&bytes[at..]).is_some())
+    scan::positions(bytes, |block| block.is(b'%')).all(|at| strict_escape(&bytes[at..]).is_some())
 }
 
-/// Whether there is a `%`.
-#[inline]
-pub(crate) fn has_escapes(bytes: &[u8]) -> bool {
-    bytes.iter().fold(0, |any, &byte| any | u8::from(byte == b'%')) != 0
-}
-
-/// Appends `bytes` decoded, whose escapes have to be strict. Eight bytes at a time, up to the next `%`.
+/// Appends `bytes` decoded, whose escapes have to be strict; says whether these stand for visible ASCII. Sixteen bytes at
+/// a time, up to the next `%`.
 #[must_use]
-pub(crate) fn decode_strict(out: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
+pub(crate) fn decode_strict(out: &mut Vec<u8>, bytes: &[u8]) -> Option<bool> {
     let start = out.len();
     out.resize(start + bytes.len(), 0);
-    let decoded = &mut out[start..];
-    let (mut from, mut to) = (0, 0);
-    while let Some(word) = bytes[from..].first_chunk::<8>() {
-        decoded[to..to + 8].copy_from_slice(word);
-        let percents = percents(*word);
-        // A branch that can be foreseen, so that the next word need not wait for this one.
-        if percents == 0 {
-            from += 8;
-            to += 8;
+    let (mut from, mut to) = (bytes, &mut out[start..]);
+    let mut visible = true;
+    while let (Some((block, rest)), Some((first, _))) =
+        (from.split_first_chunk::<16>(), to.split_first_chunk_mut::<16>())
+    {
+        // What comes too early is written over.
+        *first = *block;
+        let escapes = Block::of(block).is(b'%').bits();
+        // A branch that can be foreseen, so that the next block need not wait for this one.
+        if escapes == 0 {
+            from = rest;
+            to = &mut to[16..];
             continue;
         }
-        let plain = (percents.trailing_zeros() / 8) as usize;
-        decoded[to + plain] = strict_escape(&bytes[from + plain..])?;
-        from += plain + 3;
-        to += plain + 1;
+        let plain = escapes.trailing_zeros() as usize;
+        let byte = strict_escape(&from[plain..])?;
+        visible &= byte.is_ascii_graphic();
+        first[plain] = byte;
+        from = &from[plain + 3..];
+        to = &mut to[plain + 1..];
     }
-    while let Some(&byte) = bytes.get(from) {
-        let (byte, length) = if byte == b'%' { (strict_escape(&bytes[from..])?, 3) } else { (byte, 1) };
-        decoded[to] = byte;
-        from += length;
-        to += 1;
+    while let Some((&byte, rest)) = from.split_first() {
+        let (byte, rest) = if byte == b'%' { (strict_escape(from)?, &from[3..]) } else { (byte, rest) };
+        visible &= byte.is_ascii_graphic();
+        *to.first_mut()? = byte;
+        from = rest;
+        to = &mut to[1..];
     }
     // What is cut off was written over with what came too early.
-    decoded[to..].fill(0);
-    out.truncate(start + to);
-    Some(())
-}
-
-/// The high bit of each byte that is `%`.
-fn percents(word: [u8; 8]) -> u64 {
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    let other = u64::from_le_bytes(word) ^ 0x2525_2525_2525_2525;
-    !(((other & LOW) + LOW) | other | LOW)
+    to.fill(0);
+    let left = to.len();
+    out.truncate(out.len() - left);
+    Some(visible)
 }
 
 /// The byte of an escape at the start of `bytes` that is upper case and of a byte that needs one.
 #[inline]
-fn strict_escape(bytes: &[u8]) -> Option<u8> {
+pub(super) fn strict_escape(bytes: &[u8]) -> Option<u8> {
     let &[_, high, low] = bytes.first_chunk::<3>()?;
     let [high, low] = [UPPER_HEX[usize::from(high)], UPPER_HEX[usize::from(low)]];
     let byte = high << 4 | low & 15;
@@ -183,16 +180,19 @@ const HEX: [u8; 256] = {
 mod tests {
     use super::*;
 
-    fn is_encoded(text: &[u8], extra: impl Fn(u8) -> bool) -> bool {
+    fn is_encoded(text: &[u8], extra: impl Fn(Block) -> Block) -> bool {
         let strict = escapes_are_strict(text);
         let mut out = b"before".to_vec();
-        assert_eq!(decode_strict(&mut out, text).is_some(), strict);
-        if strict {
+        let visible = decode_strict(&mut out, text);
+        assert_eq!(visible.is_some(), strict);
+        if let Some(visible) = visible {
             let mut expected = b"before".to_vec();
             decode(&mut expected, text, Plus::Literal).unwrap();
             assert_eq!(out, expected);
+            // Of plain bytes, that is: all of them are visible.
+            assert!(visible || !scan::is_visible(&expected));
         }
-        is_plain(text, extra) && strict
+        scan::all(text, |block| unreserved(block) | block.is(b'%') | extra(block)) && strict
     }
 
     fn decoded(text: &str, plus: Plus) -> Option<Vec<u8>> {
@@ -205,7 +205,7 @@ mod tests {
         for byte in 1..=255_u8 {
             let mut text = Vec::new();
             encode(&mut text, &[byte], false);
-            assert!(is_encoded(&text, |_| false), "{byte}");
+            assert!(is_encoded(&text, |block| !block & block), "{byte}");
             let text = String::from_utf8(text).unwrap();
             assert_eq!(decoded(&text, Plus::Space), Some(vec![byte]));
             assert_eq!(decoded(&text.to_lowercase(), Plus::Literal).map(|out| out.len()), Some(1));
@@ -217,10 +217,10 @@ mod tests {
         for before in 0..20 {
             for after in 0..20 {
                 let text = format!("{}%2F%3D{}%25", "a".repeat(before), "b".repeat(after));
-                assert!(is_encoded(text.as_bytes(), |_| false), "{text}");
+                assert!(is_encoded(text.as_bytes(), |block| !block & block), "{text}");
                 for cut in 1..=2 {
                     let text = &text[..text.len() - cut];
-                    assert!(!is_encoded(text.as_bytes(), |_| false), "{text}");
+                    assert!(!is_encoded(text.as_bytes(), |block| !block & block), "{text}");
                 }
             }
         }
@@ -231,16 +231,16 @@ mod tests {
         for text in ["%", "a%", "%4", "%zz", "%4g", "%g4", "%+5", "% 5", "%00", "%%41", "a%0"] {
             assert_eq!(decoded(text, Plus::Literal), None, "{text}");
             assert!(!escapes_are_whole(text.as_bytes()), "{text}");
-            assert!(!is_encoded(text.as_bytes(), |_| false), "{text}");
+            assert!(!is_encoded(text.as_bytes(), |block| !block & block), "{text}");
         }
     }
 
     #[test]
     fn encoded_means_that_encoding_gives_it_back() {
         for text in ["a%2f", "%41", "%7E", "a+b", "a b", "ሴ", "a/b", "a=b", "%2D"] {
-            assert!(!is_encoded(text.as_bytes(), |_| false), "{text}");
+            assert!(!is_encoded(text.as_bytes(), |block| !block & block), "{text}");
         }
-        assert!(is_encoded(b"a/b%2F%20~", |byte| byte == b'/'));
+        assert!(is_encoded(b"a/b%2F%20~", |block| block.is(b'/')));
         assert_eq!(decoded("a+b%2B", Plus::Space).unwrap(), b"a b+");
         assert_eq!(decoded("a+b%2B", Plus::Literal).unwrap(), b"a+b+");
     }

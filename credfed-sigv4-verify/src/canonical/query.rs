@@ -5,6 +5,7 @@ use crate::authorization::Text;
 use crate::error::{Malformed, Reason};
 use crate::limits::{Limit, Limits};
 use crate::query::{self, Kind, index};
+use crate::scan;
 use crate::scratch::Work;
 
 /// Where a parameter stands in the query.
@@ -14,10 +15,12 @@ pub(crate) struct Pair {
     equals: u32,
     end: u32,
     pub(crate) kind: Kind,
-    /// Whether the value contains another `=`.
-    more_equals: bool,
+    /// Whether the escapes of the value stand for visible ASCII, where it was decoded.
+    visible: bool,
     /// The value in the buffer of what is decoded, where it was decoded at once.
     decoded: Option<(u32, u32)>,
+    /// The beginning of the name.
+    leading: u64,
 }
 
 impl Pair {
@@ -30,81 +33,75 @@ impl Pair {
     pub(crate) fn value<'q>(&self, query: &'q [u8]) -> &'q [u8] {
         query.get(self.equals as usize + 1..self.end as usize).unwrap_or_default()
     }
-}
 
-/// What a query with verbatim parameters gives at once.
-impl Pair {
-    /// The value, decoded.
-    pub(crate) fn text<'q>(&self, query: &'q [u8]) -> Text<'q> {
-        match self.decoded {
-            Some((start, end)) => Text::Decoded { start, end },
-            None => Text::Wire(self.value(query)),
-        }
+    /// What stands in `query` from `start` to `end`, with its first `=` at `equals`.
+    fn new(query: &[u8], start: usize, equals: usize, end: usize) -> Self {
+        let name = &query[start..equals];
+        let (kind, leading) = (query::classify(name), scan::leading(name));
+        // All are at most the length of the query, which was checked.
+        let [start, equals, end] = [start, equals, end].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
+        Self { start, equals, end, kind, visible: true, decoded: None, leading }
     }
 
-    /// Whether the parameter can be copied. The values of credential parameters are decoded, in the
-    /// same pass.
-    fn decode_if_verbatim(&mut self, out: &mut Vec<u8>, query: &[u8]) -> bool {
-        let value = self.value(query);
-        let is_read = matches!(
-            self.kind,
-            Kind::Credential(
-                index::CREDENTIAL | index::SIGNED_HEADERS | index::SECURITY_TOKEN | index::REGION_SET
-            )
-        );
-        if !is_read {
-            let whole = &query[self.start as usize..self.end as usize];
-            return !self.more_equals && percent::escapes_are_strict(whole);
-        }
-        if !percent::has_escapes(value) {
-            return !self.more_equals;
+    /// Whether the escapes are those that encoding gives. A value that has to be read is decoded on the way.
+    fn decode_if_strict(&mut self, out: &mut Vec<u8>, query: &[u8]) -> bool {
+        use index::{CREDENTIAL, REGION_SET, SECURITY_TOKEN, SIGNED_HEADERS};
+        if !matches!(self.kind, Kind::Credential(CREDENTIAL | SIGNED_HEADERS | SECURITY_TOKEN | REGION_SET)) {
+            return percent::escapes_are_strict(&query[self.start as usize..self.end as usize]);
         }
         let start = out.len();
-        if self.more_equals || percent::decode_strict(out, value).is_none() {
-            return false;
+        match percent::decode_strict(out, self.value(query)) {
+            Some(visible) => self.visible = visible,
+            None => return false,
         }
         self.decoded = u32::try_from(start).ok().zip(u32::try_from(out.len()).ok());
         self.decoded.is_some()
     }
+
+    /// The value, decoded, of a query that is verbatim; and whether it consists of visible ASCII.
+    pub(crate) fn text<'q>(&self, query: &'q [u8]) -> (Text<'q>, bool) {
+        match self.decoded {
+            Some((start, end)) => (Text::Decoded { start, end }, self.visible),
+            None => (Text::Wire(self.value(query)), true),
+        }
+    }
 }
 
-/// Finds the parameters of `query`.
-pub(crate) fn split(pairs: &mut Vec<Pair>, query: &[u8], limits: &Limits) -> Result<(), Reason> {
+/// Finds the parameters of `query`, and whether they are encoded as they have to be, so that they can be copied. Then
+/// the values that have to be read are decoded on the way. Refuses broken escapes.
+pub(crate) fn read(work: &mut Work, query: &[u8], limits: &Limits) -> Result<bool, Reason> {
     if query.len() > limits.query_bytes || u32::try_from(query.len()).is_err() {
         return Err(Reason::LimitExceeded(Limit::QueryBytes));
     }
+    let mut foreign = 0;
+    let separators = scan::positions(query, |block| {
+        let separators = block.within(b'%', b'&') | block.is(b'=');
+        foreign |= !(percent::unreserved(block) | separators).bits();
+        separators & !block.is(b'%')
+    });
+    let mut strict = true;
     let mut start = 0;
     let mut equals = None;
-    let mut more_equals = false;
-    for at in memchr::memchr2_iter(b'&', b'=', query).chain([query.len()]) {
+    for at in separators.chain([query.len()]) {
         if query.get(at) == Some(&b'=') {
-            more_equals |= equals.is_some();
+            // Another one would have to be escaped.
+            strict &= equals.is_none();
             equals.get_or_insert(at);
             continue;
         }
         if start < at {
-            if pairs.len() == limits.query_parameters {
+            if work.pairs.len() == limits.query_parameters {
                 return Err(Reason::LimitExceeded(Limit::QueryParameters));
             }
-            let equals = equals.unwrap_or(at);
-            let kind = query::classify(&query[start..equals]);
-            // All three are at most query.len(), which was checked.
-            let [start, equals, end] = [start, equals, at].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
-            pairs.push(Pair { start, equals, end, kind, more_equals, decoded: None });
+            let pair = Pair::new(query, start, equals.take().unwrap_or(at), at);
+            work.pairs.push(pair);
         }
         start = at + 1;
         equals = None;
-        more_equals = false;
     }
-    Ok(())
-}
-
-/// Whether the parameters are encoded as they have to be, so that they can be copied; those that have
-/// to be read are decoded on the way. Refuses broken escapes.
-pub(crate) fn is_verbatim(work: &mut Work, query: &[u8]) -> Result<bool, Reason> {
-    if percent::is_plain(query, |byte| (byte == b'&') | (byte == b'='))
-        && work.pairs.iter_mut().all(|pair| pair.decode_if_verbatim(&mut work.decoded, query))
-    {
+    // The bits above those of a block are ones.
+    let plain = strict && foreign & 0xffff == 0;
+    if plain && work.pairs.iter_mut().all(|pair| pair.decode_if_strict(&mut work.decoded, query)) {
         return Ok(true);
     }
     if !percent::escapes_are_whole(query) {
@@ -118,7 +115,9 @@ pub(crate) fn is_verbatim(work: &mut Work, query: &[u8]) -> Result<bool, Reason>
 /// Sorts parameters that can be copied.
 pub(crate) fn sort(pairs: &mut [Pair], query: &[u8]) {
     pairs.sort_unstable_by(|a, b| {
-        a.name(query).cmp(b.name(query)).then_with(|| a.value(query).cmp(b.value(query)))
+        a.leading
+            .cmp(&b.leading)
+            .then_with(|| a.name(query).cmp(b.name(query)).then_with(|| a.value(query).cmp(b.value(query))))
     });
 }
 
@@ -177,8 +176,7 @@ mod tests {
 
     fn canonical(query: &str) -> String {
         let mut work = Work::take(query.len());
-        split(&mut work.pairs, query.as_bytes(), &Limits::default()).unwrap();
-        let verbatim = is_verbatim(&mut work, query.as_bytes()).unwrap();
+        let verbatim = read(&mut work, query.as_bytes(), &Limits::default()).unwrap();
         if verbatim {
             sort(&mut work.pairs, query.as_bytes());
         }

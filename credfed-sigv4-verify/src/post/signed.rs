@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::fields::{FormFields, POLICY};
+use super::fields::{CLOUDFRONT, FormFields, POLICY};
 use crate::authorization::ALGORITHM;
 use crate::date::Date;
 use crate::error::{Malformed, PostFault, Reason};
 use crate::limits::{Limit, Limits};
 use crate::profile::Profile;
 use crate::regions::Regions;
-use crate::request::{Carrier, Rules};
+use crate::request::{Carrier, Rules, is_field_byte};
 use crate::scope::{Credential, Scope};
 use crate::signature::Signature;
 
@@ -35,7 +35,7 @@ pub struct SignedForm<'a> {
     pub(super) expanded: Vec<(&'a str, Cow<'a, str>)>,
     pub(super) size: Option<u64>,
     credential_text: &'a str,
-    credential: Credential,
+    pub(crate) credential: Credential,
     token: Option<&'a str>,
 }
 
@@ -50,6 +50,9 @@ impl<'a> SignedForm<'a> {
             return Err(Reason::NoCredentials);
         }
         check_limits(fields, &rules.limits)?;
+        if fields.is_exempted && !rules.knobs.behind_cloudfront {
+            return Err(Reason::UnsignedHeaders(vec![CLOUDFRONT.into()]));
+        }
         if fields.get("awsaccesskeyid").is_some() || fields.get("signature").is_some() {
             return Err(Reason::SignatureVersion2);
         }
@@ -214,9 +217,20 @@ fn expanded<'a>(
             0 => Cow::Borrowed(value),
             _ => Cow::Owned(value.replace(FILENAME, filename)),
         };
+        // What no header can carry would be lost further on, or become two of them.
+        if stands_for_header(name) && !value.bytes().all(is_field_byte) {
+            return Err(Reason::PostForm(PostFault::FieldValue(name.into())));
+        }
         expanded.push((name, value));
     }
     Ok(expanded)
+}
+
+/// Whether the field of a form says what a header of a PUT would, or goes into one of the answer.
+fn stands_for_header(name: &str) -> bool {
+    const OTHERS: [&str; 6] =
+        ["acl", "cache-control", "expires", "redirect", "success_action_redirect", "success_action_status"];
+    name.starts_with("x-amz-") || name.starts_with("content-") || OTHERS.contains(&name)
 }
 
 /// An empty token is malformed, not absent; so is one that is not visible ASCII.

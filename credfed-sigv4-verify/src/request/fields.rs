@@ -16,6 +16,7 @@ use crate::date::Date;
 use crate::error::{Malformed, Reason};
 use crate::limits::Limit;
 use crate::query::{self, Kind};
+use crate::scan;
 use crate::scratch::Work;
 use crate::signed_headers::SignedHeaders;
 
@@ -69,7 +70,7 @@ impl<'a> Fields<'a> {
                 fields.signed_bytes += text.len() + value.len();
                 if slot.value.is_none() {
                     slot.value = Some(value);
-                    slot.visible = is_visible(value);
+                    slot.visible = scan::is_visible(value);
                     visible = Some(slot.visible);
                 } else {
                     slot.repeated = true;
@@ -138,7 +139,7 @@ impl<'a> Fields<'a> {
             }
             "x-amz-security-token" if carrier == Carrier::Presigned => return Err(Reason::TwoCarriers),
             "x-amz-security-token" => {
-                self.visible_token = visible.unwrap_or_else(|| is_visible(value));
+                self.visible_token = visible.unwrap_or_else(|| scan::is_visible(value));
                 exempt = rules.knobs.token_outside_signature;
                 set_once(&mut self.token, value)?;
             }
@@ -176,7 +177,7 @@ impl<'a> Fields<'a> {
             covered = true;
             if slot.value.is_none() || forwarded.is_some() {
                 slot.value = Some(host);
-                slot.visible = is_visible(host);
+                slot.visible = scan::is_visible(host);
                 self.signed_bytes += 4 + host.len();
             }
         }
@@ -206,14 +207,6 @@ pub(crate) fn agreed_host<'a>(parts: &'a Parts, host: Option<&'a [u8]>) -> Resul
         (Some(host), _) => Ok(host),
         (None, Some(authority)) => Ok(authority.as_str().as_bytes()),
     }
-}
-
-/// Whether all bytes are visible ASCII. A fold without a branch, which compilers turn into vector
-/// code.
-pub(super) fn is_visible(value: &[u8]) -> bool {
-    let (least, most) =
-        value.iter().fold((u8::MAX, 0), |(least, most): (u8, u8), &byte| (least.min(byte), most.max(byte)));
-    least >= b'!' && most <= b'~'
 }
 
 /// Names of headers that should have been signed.
@@ -271,7 +264,7 @@ fn is_same_host(host: &[u8], authority: &Authority, parts: &Parts) -> bool {
     };
     let bare = |host: &'_ [u8]| host.strip_suffix(default_port).unwrap_or(host).to_ascii_lowercase();
     let authority = authority.as_str().as_bytes();
-    host.eq_ignore_ascii_case(authority) || bare(host) == bare(authority)
+    host == authority || host.eq_ignore_ascii_case(authority) || bare(host) == bare(authority)
 }
 
 /// A hop that honours Connection would remove what the signature covers. More options than anyone
@@ -328,7 +321,7 @@ pub(super) fn check_hoisted(
 }
 
 /// Whether a header value may have this byte, as the `http` crate judges it.
-fn is_field_byte(byte: u8) -> bool {
+pub(crate) fn is_field_byte(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
 

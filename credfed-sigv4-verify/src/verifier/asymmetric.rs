@@ -59,7 +59,7 @@ impl Verifier {
 impl Claim<'_> {
     /// The credential without its scope.
     fn access_key(&self) -> &[u8] {
-        let scope = self.scope.as_str().len() + 1;
+        let scope = self.scope().as_str().len() + 1;
         self.credential.get(..self.credential.len().saturating_sub(scope)).unwrap_or_default()
     }
 }

@@ -1,6 +1,7 @@
 //! How a verifier is set up: what is not said explicitly is the strict choice.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::{Served, Verifier};
@@ -197,7 +198,9 @@ impl VerifierBuilder {
             Some(networks) => TrustedProxies::parse(networks.iter().map(|network| &**network))?,
             None => TrustedProxies::default(),
         };
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         Ok(Verifier {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
             trusted_proxies,
             rules: Rules {
                 profile: self.profile,

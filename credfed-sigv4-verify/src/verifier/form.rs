@@ -37,10 +37,11 @@ impl Verifier {
     ///
     /// # Errors
     /// Why the request cannot carry a form: another profile than [`Profile::S3`](crate::Profile::S3), other
-    /// credentials beside it ([`Reason::TwoCarriers`]), an `x-amz-*` header or a query, which no policy covers.
+    /// credentials beside it ([`Reason::TwoCarriers`]), a query or an `x-amz-*` header, which no policy covers
+    /// ([`Knobs::behind_cloudfront`](crate::danger::Knobs::behind_cloudfront) exempts one: it must go no further).
     pub fn begin_form(&self, parts: &Parts, bucket: &str) -> Result<FormFields, Reason> {
-        check_head(parts, self.rules.profile, &self.rules.limits)?;
-        Ok(FormFields::new(self.rules, bucket, Connection::is_tls(parts)))
+        check_head(parts, &self.rules)?;
+        Ok(FormFields::of_head(parts, self.rules, bucket, Connection::is_tls(parts)))
     }
 
     /// Reads the credentials of a form whose fields and file were read. Nothing is verified yet, and the policy is
@@ -91,7 +92,7 @@ impl Verifier {
         }
         let claim = Claim {
             credential: form.credential_bytes(),
-            scope: form.scope(),
+            offsets: form.credential,
             signature: &Sent::Hmac(form.signature),
             has_token: form.session_token().is_some(),
         };

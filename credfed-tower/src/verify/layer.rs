@@ -106,8 +106,8 @@ impl<R, A> VerifySigV4Layer<R, A> {
     /// The fields are read first, within [`Limits`], and the inner service is called when signature, policy and every
     /// field by the policy were verified, and the authoriser agreed to a `PUT` of the object. It sees:
     /// - the method and the URL of the wire, `POST` to the bucket;
-    /// - the headers of the wire, without those that describe the form: `Content-Length`, `Content-Type` and their
-    ///   like;
+    /// - the headers of the wire, without those that describe the form: `Content-*`, `Cache-Control`, `Expires` and
+    ///   their like, which are fields of the form where they are meant for the object;
     /// - in the extensions a [`PostObject`] with the key and the fields that the policy covers;
     /// - as its body the bytes of the file. Its length is not known before its end. The last frame comes when the file
     ///   is as large as the policy allows and the form has ended behind it, or an error comes in its place.

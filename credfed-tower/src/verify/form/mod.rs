@@ -3,8 +3,9 @@
 mod reader;
 mod source;
 
+use http::Method;
+use http::header::{self, HeaderName};
 use http::request::Parts;
-use http::{Method, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub(super) use self::reader::FormReader;
@@ -38,18 +39,22 @@ pub(crate) fn object_path(parts: &Parts, key: &str) -> String {
     format!("{bucket}/{}", utf8_percent_encode(key, KEPT))
 }
 
-/// Takes off the headers that describe the form and not its file.
+/// Takes off the headers that describe the form and not its file: each of them is a field of the form too, where a policy
+/// has to cover it. Of `x-amz-*` only those are left that were exempted.
 pub(super) fn strip_enclosure(parts: &mut Parts) {
+    let is_of_the_form =
+        |name: &&HeaderName| ["content-", "x-amz-"].iter().any(|of| name.as_str().starts_with(of));
+    let of_the_form: Vec<_> = parts.headers.keys().filter(is_of_the_form).cloned().collect();
+    for name in of_the_form {
+        parts.headers.remove(name);
+    }
     for name in [
-        header::CONTENT_LENGTH,
-        header::CONTENT_TYPE,
-        header::CONTENT_ENCODING,
+        header::CACHE_CONTROL,
+        header::EXPIRES,
         header::TRANSFER_ENCODING,
         header::TRAILER,
         header::EXPECT,
-        header::HeaderName::from_static("content-md5"),
-        header::HeaderName::from_static("content-digest"),
-        header::HeaderName::from_static("digest"),
+        HeaderName::from_static("digest"),
     ] {
         parts.headers.remove(name);
     }

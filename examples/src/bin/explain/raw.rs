@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use sha2::{Digest, Sha256};
+use tokio::io::AsyncReadExt;
 
 /// The head, and the whole body, or as much of it as there was.
 pub(crate) struct Caught {
@@ -40,7 +41,8 @@ impl Caught {
 /// shown as HTTP/2 is read as HTTP/1.1.
 pub(crate) async fn request(bytes: Bytes) -> Result<Caught, String> {
     let (head, body) = split(&bytes);
-    let wire = [head_as_sent(head).as_slice(), body].concat();
+    let head = head_as_sent(head);
+    let wire = AsyncReadExt::chain(head.as_slice(), body);
     let caught = Mutex::new(None);
     let service = service_fn(async |request: Request<Incoming>| {
         let (parts, mut incoming) = request.into_parts();
@@ -64,7 +66,7 @@ pub(crate) async fn request(bytes: Bytes) -> Result<Caught, String> {
         });
         Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
     });
-    let io = TokioIo::new(tokio::io::join(wire.as_slice(), tokio::io::sink()));
+    let io = TokioIo::new(tokio::io::join(wire, tokio::io::sink()));
     let served =
         http1::Builder::new().half_close(true).max_headers(1_000).serve_connection(io, service).await;
     match (caught.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner), served) {
