@@ -5,6 +5,7 @@ pub mod chunked;
 pub mod form;
 pub mod log;
 pub mod upstream;
+pub mod wire;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -86,6 +87,10 @@ pub struct Signer {
     pub service: String,
     pub time: SystemTime,
     pub presign: Option<Duration>,
+    /// Signs User-Agent, Transfer-Encoding and X-Amzn-Trace-Id too, which `aws-sigv4` leaves out by itself.
+    pub leaves_nothing_out: bool,
+    /// Of services other than S3: signs the path as it stands.
+    pub keeps_path: bool,
 }
 
 impl Default for Signer {
@@ -99,6 +104,8 @@ impl Default for Signer {
             service: "s3".into(),
             time: noon(),
             presign: None,
+            leaves_nothing_out: false,
+            keeps_path: false,
         }
     }
 }
@@ -113,6 +120,12 @@ impl Signer {
             settings.percent_encoding_mode = PercentEncodingMode::Single;
             settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
             settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        }
+        if self.keeps_path {
+            settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        }
+        if self.leaves_nothing_out {
+            settings.excluded_headers = Some(vec!["authorization".into()]);
         }
         if let Some(expires) = self.presign {
             settings.signature_location = SignatureLocation::QueryParams;

@@ -1,5 +1,6 @@
 //! POST forms: the fields are read and judged before anything else, the file streams to the inner service.
 
+mod bucket;
 mod reader;
 mod source;
 
@@ -8,6 +9,7 @@ use http::header::{self, HeaderName};
 use http::request::Parts;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+pub use self::bucket::{InvalidDomain, virtual_hosted_bucket};
 pub(super) use self::reader::FormReader;
 pub(super) use self::source::{Source, SourceError};
 
@@ -16,8 +18,13 @@ pub(super) use self::source::{Source, SourceError};
 pub fn path_style_bucket(parts: &Parts) -> Option<Box<str>> {
     let name = parts.uri.path().strip_prefix('/')?;
     let name = name.strip_suffix('/').unwrap_or(name);
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    (!name.is_empty() && name.bytes().all(is_plain)).then(|| name.into())
+    let is_bucket = |byte: u8| is_plain(byte) || byte == b'.';
+    (!name.is_empty() && name.bytes().all(is_bucket)).then(|| name.into())
+}
+
+/// What names of buckets are made of, dots apart.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
 /// Whether a request looks like a form. What is none of S3's is refused later on.
