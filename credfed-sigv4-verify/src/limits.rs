@@ -83,6 +83,9 @@ pub enum Limit {
     SessionToken,
     /// [`Limits::signed_chunk`]
     SignedChunk,
+    /// Chunks of a body signed with SigV4A that have less than 8,192 bytes of data, the last one aside: 64. S3 takes
+    /// none, and each costs a verification.
+    SmallChunks,
     /// [`Limits::form_fields`]
     FormFields,
     /// [`Limits::form_name_bytes`]

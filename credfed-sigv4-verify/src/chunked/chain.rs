@@ -112,6 +112,15 @@ impl Chain {
         Some(())
     }
 
+    /// Whether to compare takes long.
+    pub(super) fn is_asymmetric(&self) -> bool {
+        match &self.keys {
+            Keys::Hmac(_) => false,
+            #[cfg(feature = "sigv4a")]
+            Keys::Ecdsa { .. } => true,
+        }
+    }
+
     /// Characters of a signature.
     fn length(&self) -> usize {
         match &self.keys {

@@ -14,6 +14,13 @@ use super::trailer::Trailer;
 use crate::error::Reason;
 use crate::limits::{Limit, Limits};
 
+/// A chunk with less data is small. S3 has the same bound, and takes no small chunk but the last.
+const SMALL: u64 = 8 * 1024;
+
+/// Small chunks, the last one aside, where each costs a verification of SigV4A. A client that flushes now and then stays
+/// below it; a body of nothing else would take days, and is one request to whoever limits rates.
+const MOST_SMALL: u8 = 64;
+
 pub(crate) struct Decoder {
     state: State,
     line: Line,
@@ -30,6 +37,8 @@ pub(crate) struct Decoder {
     /// Bytes that have not been handed on, come or not.
     not_given: u64,
     signed_chunk_limit: usize,
+    /// How many more may come.
+    small_chunks: u8,
 }
 
 #[allow(clippy::large_enum_variant, reason = "a body has one, in a box")]
@@ -61,6 +70,7 @@ impl Decoder {
             verified: Slices::default(),
             not_given: declared.decoded_length(),
             signed_chunk_limit: limits.signed_chunk,
+            small_chunks: MOST_SMALL,
         }
     }
 
@@ -161,6 +171,10 @@ impl Decoder {
         }
         if signed.is_some() && size > self.signed_chunk_limit as u64 {
             return Err(Reason::LimitExceeded(Limit::SignedChunk));
+        }
+        if size < SMALL.min(self.missing) && self.chain.as_ref().is_some_and(Chain::is_asymmetric) {
+            let left = self.small_chunks.checked_sub(1);
+            self.small_chunks = left.ok_or(Reason::LimitExceeded(Limit::SmallChunks))?;
         }
         if size > 0 {
             self.state = State::Data { left: size, signed };

@@ -141,6 +141,7 @@ impl Reason {
             Self::LimitExceeded(limit) => {
                 let s3 = match limit {
                     Limit::Method | Limit::SignedChunk => "InvalidRequest",
+                    Limit::SmallChunks => "InvalidChunkSizeError",
                     Limit::PathBytes | Limit::QueryBytes | Limit::QueryParameters => "InvalidURI",
                     Limit::SignedHeaderNames | Limit::SignedHeaderBytes | Limit::SessionToken => {
                         "RequestHeaderSectionTooLarge"
@@ -151,10 +152,13 @@ impl Reason {
                     | Limit::PolicyBytes
                     | Limit::FormBytes => "MaxPostPreDataLengthExceededError",
                 };
-                (
-                    ((s3, 400), ("InvalidParameterValue", 400), ("ValidationException", 400)),
-                    "The request is larger than this service reads.",
-                )
+                let message = match limit {
+                    Limit::SmallChunks => {
+                        "Only the last chunk is allowed to have a size less than 8192 bytes"
+                    }
+                    _ => "The request is larger than this service reads.",
+                };
+                (((s3, 400), ("InvalidParameterValue", 400), ("ValidationException", 400)), message)
             }
             Self::WrongRegion { carrier, .. } | Self::WrongService { carrier, .. } => (
                 (malformed(*carrier).0, ("SignatureDoesNotMatch", 403), ("InvalidSignatureException", 403)),

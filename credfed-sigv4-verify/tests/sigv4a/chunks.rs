@@ -1,6 +1,6 @@
 //! Chunked uploads: chunks and trailer signed as the head is, their signatures padded (rules 10 and 11).
 
-use credfed_sigv4_verify::{PayloadCheck, PayloadMode, Protocol, Reason, Verifier};
+use credfed_sigv4_verify::{Limit, PayloadCheck, PayloadMode, Protocol, Reason, Verifier};
 
 use crate::support::by_hand::Presigned;
 use crate::support::chunked::{Form, Mode, Upload, drive};
@@ -184,6 +184,46 @@ fn a_signature_in_the_chain_cannot_be_exchanged_for_its_twin() {
     // Nothing covers the last one.
     let last = upload.pieces().len() - 2;
     assert_eq!(changed(&upload, last, twin), (DATA.to_vec(), Ok(())));
+}
+
+/// One costs a verification, whatever its size: a body of them would cost days, for one request.
+#[test]
+fn small_chunks_are_few() {
+    const SMALL: usize = 64;
+    let of = |mode: Mode, sizes: &[usize]| {
+        let data = vec![b'a'; sizes.iter().sum()];
+        let mut upload = Upload::new(mode, &data, 1).asymmetric();
+        let mut rest = data.as_slice();
+        upload.chunks = sizes.iter().map(|size| rest.split_off(..*size).unwrap().to_vec()).collect();
+        upload
+    };
+    let refused = Err(Reason::LimitExceeded(Limit::SmallChunks));
+    for mode in signed() {
+        // The last one may always be small; how many are not does not matter.
+        for sizes in
+            [vec![1; SMALL + 1], [vec![8191; SMALL], vec![8192; 2], vec![1]].concat(), vec![8192; SMALL + 2]]
+        {
+            let upload = of(mode, &sizes);
+            assert_eq!(upload.judge(&upload.body()), (upload.data(), Ok(())), "{mode:?} {sizes:?}");
+        }
+        for sizes in [vec![1; SMALL + 2], [vec![8191; SMALL], vec![8192], vec![8191, 1]].concat()] {
+            let upload = of(mode, &sizes);
+            let (given, verdict) = upload.judge(&upload.body());
+            assert_eq!((given.len(), verdict), (0, refused.clone()), "{mode:?} {sizes:?}");
+        }
+        // Before the signature is looked at, which is none here.
+        let upload = of(mode, &vec![1; SMALL + 2]);
+        let at = 3 * SMALL;
+        let (given, verdict) = changed(&upload, at, |_| format!("1;chunk-signature={}\r\n", "*".repeat(144)));
+        assert_eq!((given, verdict), (upload.data()[..SMALL].to_vec(), refused.clone()), "{mode:?}");
+    }
+    // Where a chunk costs a hash, or nothing, there may be as many as there are.
+    let many = vec![1; 4 * SMALL];
+    let unsigned = of(Mode::UnsignedTrailer, &many);
+    assert_eq!(unsigned.judge(&unsigned.body()), (unsigned.data(), Ok(())));
+    let symmetric = Upload::new(Mode::SignedChunks, &unsigned.data(), 1);
+    assert_eq!(symmetric.judge(&symmetric.body()), (unsigned.data(), Ok(())));
+    assert_eq!(Reason::LimitExceeded(Limit::SmallChunks).code(Protocol::S3), "InvalidChunkSizeError");
 }
 
 #[test]
