@@ -161,4 +161,24 @@ mod tests {
         assert!(from(255).is_none());
         assert_eq!(tried.get(), 254);
     }
+
+    /// By the book, and with the counter where AWS's signers have it: one byte behind the access key.
+    #[test]
+    fn every_counter_has_its_candidate() {
+        let mut candidates = Vec::new();
+        let seen = std::cell::RefCell::new(&mut candidates);
+        let none = PublicKey::derive_by(SECRET, b"AKIDEXAMPLE", |candidate| {
+            seen.borrow_mut().push(candidate);
+            None
+        });
+        assert!(none.is_none());
+        for (counter, candidate) in (1..=254_u8).zip(&candidates) {
+            let mut mac = Hmac::<Sha256>::new_from_slice(&[b"AWS4A", SECRET].concat()).unwrap();
+            mac.update(b"\0\0\0\x01AWS4-ECDSA-P256-SHA256\0AKIDEXAMPLE");
+            mac.update(&[counter]);
+            mac.update(b"\0\0\x01\0");
+            assert_eq!(mac.finalize().into_bytes()[..], candidate[..], "{counter}");
+        }
+        assert_eq!(candidates.len(), 254);
+    }
 }
