@@ -6,7 +6,7 @@ use crate::request::Carrier;
 use crate::scope::is_name;
 
 /// Bytes of a set; the names of all regions of AWS together have fewer.
-const LONGEST: usize = 1024;
+pub(crate) const LONGEST: usize = 1024;
 
 /// Which regions a request says that it was signed for.
 #[derive(Debug, Clone, Copy)]

@@ -18,7 +18,7 @@ use crate::limits::{Limit, Limits};
 use crate::payload::{PayloadLine, PayloadMode};
 use crate::profile::{Profile, UnsignedPayload};
 use crate::query::Kind;
-use crate::regions::Regions;
+use crate::regions::{self, Regions};
 use crate::scope::{Credential, Scope};
 use crate::scratch::Work;
 use crate::signed_headers::{SignedHeaders, Slot};
@@ -141,7 +141,8 @@ impl<'a> SignedRequest<'a> {
         let query = parts.uri.query().unwrap_or_default().as_bytes();
         // Everything decoded or lowered is shorter than where it comes from.
         let header_value = authorization_header(parts)?;
-        let capacity = 3 * query.len() + header_value.map_or(0, <[u8]>::len);
+        let regions = if rules.accepts_sigv4a { regions::LONGEST } else { 0 };
+        let capacity = 3 * query.len() + header_value.map_or(0, <[u8]>::len) + regions;
         let mut work = Work::take(if query.is_empty() { 0 } else { capacity });
         let query_verbatim = query.is_empty() || query::read(&mut work, query, limits)?;
 
@@ -184,6 +185,7 @@ impl<'a> SignedRequest<'a> {
         let [region, service] = credential.names(credential_text.bytes(&work));
         let regions = region_set.as_ref().map(|set| set.bytes(&work));
         serves(carrier, Regions::read(region, regions, carrier)?, service)?;
+        let region_set = region_set.map(|set| work.without_blanks(set));
         let header_token = fields.token.map(|token| (Text::Wire(token), fields.visible_token));
         let token = match query_token.or(header_token) {
             Some((token, visible)) => {
@@ -258,8 +260,8 @@ impl<'a> SignedRequest<'a> {
         self.signature.algorithm()
     }
 
-    /// The regions that a SigV4A signature is for, as they were signed: names separated by commas, `*` for all of them.
-    /// `None` with another algorithm, whose region is in the [`scope`](Self::scope).
+    /// The regions that a SigV4A signature is for: names separated by commas, without the blanks that a client may have
+    /// put around them, `*` for all of them. `None` with another algorithm, whose region is in the [`scope`](Self::scope).
     pub fn region_set(&self) -> Option<&str> {
         self.region_set.as_ref().map(|set| ascii(set.bytes(&self.work)))
     }

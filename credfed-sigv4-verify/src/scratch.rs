@@ -86,6 +86,21 @@ impl Work {
         let end = u32::try_from(self.decoded.len()).ok()?;
         Some(Text::Decoded { start, end })
     }
+
+    /// A text less its blanks and tabs; what was allocated for it has no secrets in it.
+    pub(crate) fn without_blanks<'a>(&mut self, text: Text<'a>) -> Text<'a> {
+        let bytes = text.bytes(self);
+        let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+        if !bytes.iter().any(is_blank) {
+            return text;
+        }
+        let kept: Vec<u8> = bytes.iter().copied().filter(|byte| !is_blank(byte)).collect();
+        let copied = self.decode_with(|decoded| {
+            decoded.extend_from_slice(&kept);
+            Some(())
+        });
+        copied.unwrap_or(text)
+    }
 }
 
 impl Drop for Work {

@@ -60,6 +60,26 @@ fn one_of_the_regions_has_to_be_served() {
     }
 }
 
+/// Whoever splits it at the commas, to refuse what is for every region, has to find every name.
+#[test]
+fn the_set_is_shown_without_blanks() {
+    let verifier = support::s3_asymmetric();
+    for (signed, shown) in
+        [("us-east-1, *", "us-east-1,*"), ("us-east-1 ,eu-west-1 , *", "us-east-1,eu-west-1,*"), ("*", "*")]
+    {
+        for (carrier, parts) in both(signed) {
+            assert_eq!(verdict(&verifier, &parts, &static_key()), Ok(()), "{carrier:?} {signed}");
+            let request = verifier.parse(&parts).unwrap();
+            assert_eq!(request.region_set(), Some(shown), "{carrier:?} {signed}");
+        }
+    }
+    for escaped in ["%09us-east-1%2C%09%2A%09", "%20us-east-1%20%2C%20%2A"] {
+        let parts = Presigned::s3().asymmetric().set("X-Amz-Region-Set", escaped).parts();
+        assert_eq!(verdict(&verifier, &parts, &static_key()), Ok(()), "{escaped}");
+        assert_eq!(verifier.parse(&parts).unwrap().region_set(), Some("us-east-1,*"), "{escaped}");
+    }
+}
+
 #[test]
 fn where_every_region_is_served_any_set_will_do_but_there_has_to_be_one() {
     let any = Verifier::builder().any_region().accept_sigv4a().build().unwrap();
