@@ -61,7 +61,8 @@ pub struct KeyRequest<'a> {
     pub access_key: &'a str,
     /// The session token, decoded; `None` where the request has none (an empty one was refused before).
     pub session_token: Option<&'a str>,
-    /// Date, region and service that the request claims to be signed for.
+    /// Date, region and service that the request claims to be signed for; the region is empty with SigV4A, which names
+    /// several elsewhere: a source whose keys hold in one region each should find none for it.
     pub scope: Scope<'a>,
     /// The time at which the request is judged.
     pub now: SystemTime,
