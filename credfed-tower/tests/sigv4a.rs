@@ -188,7 +188,9 @@ fn an_authorizer_learns_the_regions_and_the_algorithm() {
         let service = layer.layer(service_fn(|_: Request<VerifiedBody<Full<Bytes>>>| async {
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
         }));
-        for (regions, expected) in [(REGION, None), ("*", Some(Reason::AccessDenied))] {
+        let denied = Some(Reason::AccessDenied);
+        let hidden = format!("{REGION}, *");
+        for (regions, expected) in [(REGION, None), ("*", denied.clone()), (&hidden, denied)] {
             let request =
                 Request::get("http://example.com/bucket/key").body(Full::new(Bytes::new())).unwrap();
             let signer = Signer { region_set: Some(regions.into()), ..Signer::default() };
