@@ -309,11 +309,6 @@ impl<'a> SignedRequest<'a> {
         self.credential.scope_text(self.credential_bytes())
     }
 
-    /// Region and service.
-    pub(crate) fn scope_names(&self) -> [&[u8]; 2] {
-        self.credential.names(self.credential_bytes())
-    }
-
     pub(crate) fn has_session_token(&self) -> bool {
         self.token.is_some()
     }

@@ -16,14 +16,14 @@ pub(crate) fn all(bytes: &[u8], test: impl Fn(Block) -> Block) -> bool {
         let Some(&first) = bytes.first() else { return true };
         let mut block = [first; 16];
         block[..bytes.len()].copy_from_slice(bytes);
-        return test(Block::of(&block)).bits() == 0xffff;
+        return test(Block::of(&block)).is_everywhere();
     };
     // The last block overlaps the one before it.
     let mut held = test(Block::of(last));
     for block in bytes.as_chunks().0 {
         held = held & test(Block::of(block));
     }
-    held.bits() == 0xffff
+    held.is_everywhere()
 }
 
 /// Whether all bytes are visible ASCII.
@@ -131,6 +131,17 @@ impl Block {
         let moved = self.0 + u8x16::splat(0x7f_u8.wrapping_sub(last));
         let below = 0x7e_u8.wrapping_sub(last - first);
         Self(moved.cast_signed().simd_gt(i8x16::splat(below.cast_signed())).cast_unsigned())
+    }
+
+    /// The outcome of a test that holds everywhere.
+    #[inline(always)]
+    pub(crate) fn everywhere() -> Self {
+        Self(u8x16::splat(u8::MAX))
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_everywhere(self) -> bool {
+        self.bits() == 0xffff
     }
 
     /// Letters in lower case, other bytes changed in no way that makes letters of them.

@@ -105,9 +105,13 @@ fn split_last(text: &[u8], longest: usize) -> Option<(&[u8], &[u8])> {
 /// service are compared with what is expected, which is stricter than any alphabet.
 #[inline(always)]
 fn allowed(block: Block) -> Block {
-    b",=;\"'\\<>&%"
-        .iter()
-        .fold(block.within(b'!', b'~'), |allowed, &ambiguous| allowed & !block.is(ambiguous))
+    // `%&'` and `;<=>` follow each other.
+    let ambiguous = block.within(b'%', b'\'')
+        | block.within(b';', b'>')
+        | block.is(b'"')
+        | block.is(b',')
+        | block.is(b'\\');
+    block.within(b'!', b'~') & !ambiguous
 }
 
 #[cfg(test)]

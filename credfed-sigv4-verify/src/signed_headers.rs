@@ -72,11 +72,17 @@ impl<'a> SignedHeaders<'a> {
         Ok(this)
     }
 
-    /// The slot of a name, in lower case; `list` is what was parsed.
-    pub(crate) fn find(&mut self, list: &[u8], name: &str) -> Option<&mut Slot<'a>> {
+    /// Which slot a name has, in lower case; `list` is what was parsed.
+    #[inline]
+    pub(crate) fn find(&self, list: &[u8], name: &str) -> Option<usize> {
         let name = name.as_bytes();
         let leading = scan::leading(name);
-        self.slots_mut().iter_mut().find(|slot| slot.leading == leading && slot.name(list) == name)
+        self.slots().iter().position(|slot| slot.leading == leading && slot.name(list) == name)
+    }
+
+    #[inline]
+    pub(crate) fn slot_mut(&mut self, at: usize) -> Option<&mut Slot<'a>> {
+        self.slots_mut().get_mut(at)
     }
 
     /// Why the request is refused when a named header is not there: a name that could be none is

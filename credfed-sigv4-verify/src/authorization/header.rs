@@ -5,7 +5,7 @@ use crate::error::{Malformed, Reason};
 use crate::request::Carrier;
 use crate::scan;
 use crate::scope::Credential;
-use crate::scratch::Work;
+use crate::scratch::{Sink, Work};
 use crate::signature::Signature;
 
 /// Reads the value. Each parameter once, in any order, separated by a comma with or without blanks
@@ -16,8 +16,10 @@ pub(crate) fn parse<'a>(value: &'a [u8], work: &mut Work) -> Result<Authorizatio
         None => return Err(other_scheme(value)),
     };
     let [mut credential, mut signed_headers, mut signature] = [None::<&[u8]>; 3];
+    let mut commas = scan::positions(rest, |block| block.is(b','));
     let mut start = 0;
-    for end in memchr::memchr_iter(b',', rest).chain([rest.len()]) {
+    while start <= rest.len() {
+        let end = commas.next().unwrap_or(rest.len());
         let parameter = rest[start..end].trim_ascii_start();
         start = end + 1;
         let (slot, value) = if let Some(value) = parameter.strip_prefix(b"Credential=") {
@@ -50,7 +52,7 @@ fn lowered<'a>(list: &'a [u8], work: &mut Work) -> Text<'a> {
         return Text::Wire(list);
     }
     work.decode_with(|decoded| {
-        decoded.extend(list.iter().map(u8::to_ascii_lowercase));
+        list.iter().for_each(|byte| decoded.put_byte(byte.to_ascii_lowercase()));
         Some(())
     })
     .unwrap_or(Text::Wire(list))

@@ -9,7 +9,7 @@ use crate::query::{Kind, index};
 use crate::request::Carrier;
 use crate::scan;
 use crate::scope::Credential;
-use crate::scratch::Work;
+use crate::scratch::{Sink, Work};
 use crate::signature::Signature;
 
 /// The longest life of a presigned request, seven days in seconds.
@@ -118,7 +118,7 @@ fn lowered<'a>(list: Text<'a>, work: &mut Work) -> Text<'a> {
     }
     let lowered = bytes.to_ascii_lowercase();
     work.decode_with(|decoded| {
-        decoded.extend_from_slice(&lowered);
+        decoded.put(&lowered);
         Some(())
     })
     .unwrap_or(list)
