@@ -56,7 +56,8 @@ pub struct SignedRequest<'a> {
     pub(crate) parts: &'a Parts,
     /// Whose rules they are: a verifier's, or 0.
     pub(crate) reader: u64,
-    pub(crate) rules: Rules,
+    pub(crate) profile: Profile,
+    pub(crate) knobs: Knobs,
     pub(crate) forwarded: Option<Forwarded<'a>>,
     host: &'a [u8],
     pub(crate) work: Work,
@@ -113,14 +114,14 @@ impl<'a> SignedRequest<'a> {
             unsigned_payload: UnsignedPayload::Allow,
             knobs: Knobs::new(),
         };
-        Self::parse_by(parts, (0, rules), None, |_, _| Ok(()))
+        Self::parse_by(parts, (0, &rules), None, |_, _| Ok(()))
     }
 
     /// Reads a request for the verifier `reader` by its `rules`; `forwarded` is the host that a trusted proxy tells, `serves` judges carrier, region
     /// and service.
     pub(crate) fn parse_by(
         parts: &'a Parts,
-        (reader, rules): (u64, Rules),
+        (reader, rules): (u64, &Rules),
         forwarded: Option<Forwarded<'a>>,
         serves: impl FnOnce(Carrier, [&[u8]; 2]) -> Result<(), Reason>,
     ) -> Result<Self, Reason> {
@@ -156,9 +157,10 @@ impl<'a> SignedRequest<'a> {
         };
 
         let Authorization { credential_text, credential, signed_headers, signature } = authorization;
-        let mut signed = SignedHeaders::parse(signed_headers.bytes(&work), carrier, limits)?;
+        let mut signed = SignedHeaders::default();
         let list = signed_headers.bytes(&work);
-        let fields = Fields::collect(parts, &mut signed, list, carrier, &rules, forwarded)?;
+        signed.read(list, carrier, limits)?;
+        let fields = Fields::collect(parts, &mut signed, list, carrier, rules, forwarded)?;
         fields::check_hoisted(parts, &work, query, carrier)?;
 
         let date = match date_and_expires {
@@ -186,7 +188,7 @@ impl<'a> SignedRequest<'a> {
             },
         };
         let line = payload_line.as_ref().map(|line| line.bytes(&work));
-        let payload = payload_mode(line, &fields, parts, carrier, &rules)?;
+        let payload = payload_mode(line, &fields, parts, carrier, rules)?;
 
         if query_verbatim {
             query::sort(&mut work.pairs, query);
@@ -197,7 +199,8 @@ impl<'a> SignedRequest<'a> {
         Ok(Self {
             parts,
             reader,
-            rules,
+            profile: rules.profile,
+            knobs: rules.knobs,
             forwarded,
             host: fields.host,
             work,
@@ -265,7 +268,7 @@ impl<'a> SignedRequest<'a> {
     /// [`Knobs::accept_non_normal_paths`](crate::danger::Knobs::accept_non_normal_paths). The inner
     /// service must be given this one.
     pub fn normal_path(&self) -> Cow<'a, str> {
-        if self.rules.profile.normalizes() {
+        if self.profile.normalizes() {
             path::normal(self.parts.uri.path())
         } else {
             Cow::Borrowed(self.parts.uri.path())
@@ -291,7 +294,7 @@ impl<'a> SignedRequest<'a> {
     /// Headers that are there and that the signature does not cover, by a rule that was loosened (`danger`). The inner
     /// service must not see them.
     pub fn exempted_headers(&self) -> impl Iterator<Item = &'static str> {
-        let Knobs { behind_cloudfront, token_outside_signature, .. } = self.rules.knobs;
+        let Knobs { behind_cloudfront, token_outside_signature, .. } = self.knobs;
         let loosened =
             [("x-amz-cf-id", behind_cloudfront), ("x-amz-security-token", token_outside_signature)];
         loosened.into_iter().filter(|(_, is_loosened)| *is_loosened).map(|(name, _)| name).filter(|name| {

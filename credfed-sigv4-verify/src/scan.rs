@@ -29,7 +29,15 @@ pub(crate) fn all(bytes: &[u8], test: impl Fn(Block) -> Block) -> bool {
 /// Whether all bytes are visible ASCII.
 #[inline]
 pub(crate) fn is_visible(bytes: &[u8]) -> bool {
-    all(bytes, |block| block.within(b'!', b'~'))
+    // The least and the greatest byte of each column: two steps a block, where `all` takes three.
+    let Some(last) = bytes.last_chunk() else { return all(bytes, |block| block.within(b'!', b'~')) };
+    let [mut least, mut greatest] = [u8x16::new(*last); 2];
+    for block in bytes.as_chunks().0 {
+        let block = u8x16::new(*block);
+        least = least.min(block);
+        greatest = greatest.max(block);
+    }
+    (Block(least).within(b'!', b'~') & Block(greatest).within(b'!', b'~')).is_everywhere()
 }
 
 /// The first eight bytes, ordered as texts are; shorter ones are filled up with zeros.

@@ -199,8 +199,11 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// Empty buffers; the decoded one takes `capacity` bytes without moving.
+    /// Empty buffers; the decoded one takes `capacity` bytes without moving. None at all for 0.
     pub(crate) fn take(capacity: usize) -> Self {
+        if capacity == 0 {
+            return Self::default();
+        }
         let decoded = Buffer::new(DECODED.try_with(Cell::take).unwrap_or_default(), capacity);
         let mut pairs = PAIRS.try_with(Cell::take).unwrap_or_default();
         pairs.clear();

@@ -78,7 +78,7 @@ impl Verifier {
     /// The [`Reason`] for which no key could make this request acceptable.
     pub fn parse<'a>(&self, parts: &'a Parts) -> Result<SignedRequest<'a>, Reason> {
         let forwarded = self.trusted_proxies.forwarded_host(parts);
-        SignedRequest::parse_by(parts, (self.id, self.rules), forwarded, |carrier, names| {
+        SignedRequest::parse_by(parts, (self.id, &self.rules), forwarded, |carrier, names| {
             self.check_scope(carrier, names)
         })
     }
@@ -209,14 +209,12 @@ impl Verifier {
             pay_for_dummy(claim, string_to_sign);
             return Err(Reason::UnknownKey);
         };
-        let (signing, derived) = match self.cache.get(claim.credential, key) {
-            Some(signing) => (signing, None),
-            None => {
-                let derived = key.derive(claim.scope());
-                (derived.clone(), Some(derived))
-            }
+        let mut derived = None;
+        let computed = match self.cache.get(claim.credential, key) {
+            Some(signing) => signing.sign(string_to_sign),
+            None => derived.insert(key.derive(claim.scope())).clone().sign(string_to_sign),
         };
-        if !bool::from(signing.sign(string_to_sign).matches(claim.signature)) {
+        if !bool::from(computed.matches(claim.signature)) {
             if derived.is_none() && self.uniform_errors {
                 drop(std::hint::black_box(SigningKey::dummy(claim.scope())));
             }

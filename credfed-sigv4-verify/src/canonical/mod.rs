@@ -25,9 +25,9 @@ pub(crate) fn request(request: &SignedRequest<'_>, payload: &[u8]) -> Canonical 
     let mut out = Canonical::take(capacity);
 
     out.put_all([request.parts.method.as_str().as_bytes(), b"\n"]);
-    path::write(&mut *out, &request.normal_path(), request.rules.profile);
+    path::write(&mut *out, &request.normal_path(), request.profile);
     out.put_byte(b'\n');
-    let token_outside = request.rules.knobs.token_outside_signature;
+    let token_outside = request.knobs.token_outside_signature;
     query::write(&mut *out, &request.work.pairs, query, request.query_verbatim, |pair| match pair.kind {
         Kind::Credential(index::SIGNATURE) => true,
         Kind::Credential(index::SECURITY_TOKEN) => token_outside,
@@ -50,11 +50,11 @@ pub(crate) fn request(request: &SignedRequest<'_>, payload: &[u8]) -> Canonical 
         out.put_byte(b'\n');
     }
     out.put_byte(b'\n');
-    if request.signed.sorted {
-        out.put_all([list, b"\n", payload]);
-    } else {
+    if request.signed.reordered {
         let names: Vec<_> = slots.iter().map(|slot| slot.name(list)).collect();
         out.put_all([&names.join(&b';'), b"\n", payload]);
+    } else {
+        out.put_all([list, b"\n", payload]);
     }
     out
 }
