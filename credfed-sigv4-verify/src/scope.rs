@@ -52,21 +52,31 @@ impl Credential {
     /// Reads `access key/date/region/service/aws4_request`.
     #[inline]
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
-        let rest = text.strip_suffix(b"/aws4_request")?;
-        let (rest, service) = split_last(rest, NAME)?;
-        let (rest, region) = split_last(rest, NAME)?;
-        let (access_key, date) = split_last(rest, 8)?;
-        let shaped = !service.is_empty()
-            && !region.is_empty()
-            && date.len() == 8
-            && (1..=ACCESS_KEY).contains(&access_key.len());
-        if !shaped || !scan::all(text, allowed) {
+        const END: &[u8] = b"/aws4_request";
+        let mut is_allowed = Block::everywhere();
+        let slashes = scan::positions(text, |block| {
+            is_allowed = is_allowed & allowed(block);
+            block.is(b'/')
+        });
+        // The last four, in ascending order, each 1 higher than where it is.
+        let mut last = [0; 4];
+        for at in slashes {
+            last = [last[1], last[2], last[3], at + 1];
+        }
+        let [date, region, service, end] = last;
+        let shaped = (2..=ACCESS_KEY + 1).contains(&date)
+            && region == date + 9
+            && (2..=NAME + 1).contains(&(service - region))
+            && (2..=NAME + 1).contains(&(end - service))
+            && text.ends_with(END)
+            && end + END.len() == text.len() + 1;
+        if !shaped || !is_allowed.is_everywhere() {
             return None;
         }
         Some(Self {
-            access_key: u16::try_from(access_key.len()).ok()?,
-            region: u16::try_from(region.len()).ok()?,
-            service: u16::try_from(service.len()).ok()?,
+            access_key: u16::try_from(date - 1).ok()?,
+            region: u16::try_from(service - region - 1).ok()?,
+            service: u16::try_from(end - service - 1).ok()?,
         })
     }
 
@@ -91,13 +101,6 @@ impl Credential {
         let text = str::from_utf8(self.scope_text(text)).unwrap_or_default();
         Scope { text, region: self.region, service: self.service }
     }
-}
-
-/// Splits at the last slash, which has at most `longest` bytes after it.
-fn split_last(text: &[u8], longest: usize) -> Option<(&[u8], &[u8])> {
-    let from = text.len().saturating_sub(longest + 1);
-    let at = from + text[from..].iter().rposition(|&byte| byte == b'/')?;
-    Some((&text[..at], &text[at + 1..]))
 }
 
 /// Visible ASCII without what would be ambiguous in a header, a query or an XML answer. Wider than
@@ -148,11 +151,17 @@ mod tests {
             "AK/20150830/us east/s3/aws4_request",
             "A K/20150830/us-east-1/s3/aws4_request",
             "A,K/20150830/us-east-1/s3/aws4_request",
+            "AK/20150830/us-east-1/s3xaws4_request",
+            "AK/20150830/us-east-1/s3/x/aws4_request",
+            "AK/20150830/us-east-1/s3/xaws4_request",
             "A%4B/20150830/us-east-1/s3/aws4_request",
         ] {
             assert!(Credential::parse(text.as_bytes()).is_none(), "{text}");
         }
-        let long = format!("{}/20150830/us-east-1/s3/aws4_request", "A".repeat(257));
-        assert!(Credential::parse(long.as_bytes()).is_none());
+        for (access_key, region, service) in [(256, 64, 64), (257, 1, 1), (1, 65, 1), (1, 1, 65)] {
+            let [key, region, service] = [access_key, region, service].map(|length| "a".repeat(length));
+            let text = format!("{key}/20150830/{region}/{service}/aws4_request");
+            assert_eq!(Credential::parse(text.as_bytes()).is_some(), access_key == 256, "{text}");
+        }
     }
 }

@@ -28,12 +28,12 @@ pub(crate) struct Presigned<'a> {
 /// Reads the credential parameters of `query`, whose pairs `work` holds, and where it is `verbatim`
 /// what they decode to.
 pub(crate) fn parse<'a>(query: &'a [u8], verbatim: bool, work: &mut Work) -> Result<Presigned<'a>, Reason> {
-    let mut values = [None::<Pair>; 8];
-    for pair in &work.pairs {
+    let mut places = [None::<usize>; 8];
+    for (place, pair) in work.pairs.iter().enumerate() {
         match pair.kind {
             Kind::Credential(index) => {
-                let slot = values.get_mut(usize::from(index)).ok_or_else(|| malformed(Malformed::Grammar))?;
-                if slot.replace(*pair).is_some() {
+                let slot = places.get_mut(usize::from(index)).ok_or_else(|| malformed(Malformed::Grammar))?;
+                if slot.replace(place).is_some() {
                     return Err(malformed(Malformed::DuplicateOrVariant));
                 }
             }
@@ -41,16 +41,17 @@ pub(crate) fn parse<'a>(query: &'a [u8], verbatim: bool, work: &mut Work) -> Res
             Kind::Hoisted | Kind::Other => {}
         }
     }
-    let value = |index: u8| values.get(usize::from(index)).copied().flatten();
-    let needed_pair = |index: u8| value(index).ok_or_else(|| malformed(Malformed::Grammar));
-    let needed = |index: u8| needed_pair(index).map(|pair| pair.value(query));
+    let place = |index: u8| places.get(usize::from(index)).copied().flatten();
+    let pair = |work: &Work, index: u8| place(index).and_then(|place| work.pairs.get(place)).copied();
+    let needed_pair = |work: &Work, index: u8| pair(work, index).ok_or_else(|| malformed(Malformed::Grammar));
+    let needed = |index: u8| needed_pair(work, index).map(|pair| pair.value(query));
     let source = Source { query, verbatim };
 
     if needed(index::ALGORITHM)? != ALGORITHM {
         return Err(Reason::UnsupportedAlgorithm(Carrier::Presigned));
     }
     // A set of regions belongs to another algorithm.
-    if value(index::REGION_SET).is_some() {
+    if place(index::REGION_SET).is_some() {
         return Err(malformed(Malformed::Grammar));
     }
     let date = Date::basic(needed(index::DATE)?).ok_or_else(|| malformed(Malformed::Date))?;
@@ -58,13 +59,13 @@ pub(crate) fn parse<'a>(query: &'a [u8], verbatim: bool, work: &mut Work) -> Res
     let signature =
         Signature::from_hex(needed(index::SIGNATURE)?).ok_or_else(|| malformed(Malformed::Signature))?;
     let (credential_text, _) =
-        source.decoded(&needed_pair(index::CREDENTIAL)?, work, Malformed::Credential)?;
+        source.decoded(&needed_pair(work, index::CREDENTIAL)?, work, Malformed::Credential)?;
     let credential =
         Credential::parse(credential_text.bytes(work)).ok_or_else(|| malformed(Malformed::Credential))?;
     let (signed_headers, _) =
-        source.decoded(&needed_pair(index::SIGNED_HEADERS)?, work, Malformed::SignedHeaders)?;
+        source.decoded(&needed_pair(work, index::SIGNED_HEADERS)?, work, Malformed::SignedHeaders)?;
     let signed_headers = lowered(signed_headers, work);
-    let token = match value(index::SECURITY_TOKEN) {
+    let token = match pair(work, index::SECURITY_TOKEN) {
         Some(pair) => Some(source.decoded(&pair, work, Malformed::Token)?),
         None => None,
     };

@@ -24,8 +24,9 @@ pub(crate) fn write(out: &mut impl Sink, path: &str, profile: Profile) {
     match profile {
         // What is encoded already would come out of decoding and encoding as it is.
         Profile::S3
-            if scan::all(bytes, |block| percent::unreserved(block) | block.is(b'/') | block.is(b'%'))
-                && percent::escapes_are_strict(bytes) =>
+            if scan::all(bytes, |block| percent::unreserved(block) | block.is(b'/'))
+                || scan::all(bytes, |block| percent::unreserved(block) | block.is(b'/') | block.is(b'%'))
+                    && percent::escapes_are_strict(bytes) =>
         {
             out.put(bytes);
         }
