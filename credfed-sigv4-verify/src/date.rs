@@ -113,7 +113,8 @@ fn digits(text: &[u8]) -> Option<u32> {
 fn pairs(text: u64) -> Option<[u32; 4]> {
     let digits = text ^ u64::from_le_bytes([b'0'; 8]);
     // The highest bit of each byte that is above 9. Where one carries into the next, its own is set as well.
-    if (digits.wrapping_add(u64::from_le_bytes([0x7f - 9; 8])) | digits) & u64::from_le_bytes([0x80; 8]) != 0 {
+    if (digits.wrapping_add(u64::from_le_bytes([0x7f - 9; 8])) | digits) & u64::from_le_bytes([0x80; 8]) != 0
+    {
         return None;
     }
     let [a, _, b, _, c, _, d, _] = (digits * 10 + (digits >> 8)).to_le_bytes();

@@ -101,7 +101,10 @@ pub(crate) fn read(work: &mut Work, query: &[u8], limits: &Limits) -> Result<boo
         start = at + 1;
         equals = None;
     }
-    if strict && plain.is_everywhere() && work.pairs.iter_mut().all(|pair| pair.decode_if_strict(&mut work.decoded, query)) {
+    if strict
+        && plain.is_everywhere()
+        && work.pairs.iter_mut().all(|pair| pair.decode_if_strict(&mut work.decoded, query))
+    {
         return Ok(true);
     }
     if !percent::escapes_are_whole(query) {

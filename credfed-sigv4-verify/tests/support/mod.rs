@@ -351,7 +351,8 @@ pub(crate) mod measured {
         let list: usize = signed.iter().map(|(name, _)| name.as_str().len() + 1).sum();
         let signature = "&X-Amz-Signature=".len() + 64;
         let query = parts.uri.query().map_or(0, |query| query.len() - signature);
-        let payload = parts.headers.get("x-amz-content-sha256").map_or("UNSIGNED-PAYLOAD".len(), |line| line.len());
+        let payload =
+            parts.headers.get("x-amz-content-sha256").map_or("UNSIGNED-PAYLOAD".len(), |line| line.len());
         "GET\n".len() + parts.uri.path().len() + 1 + query + 1 + lines + 1 + list + payload
     }
 

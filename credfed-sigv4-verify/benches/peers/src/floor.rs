@@ -11,7 +11,8 @@ use crate::requests::{CHUNK, Request};
 
 pub fn of(request: &Request) -> Subject {
     let mac = Hmac::<Sha256>::new_from_slice(&[7; 32]).unwrap();
-    let (canonical, data, is_chunked) = (vec![b'a'; request.canonical], request.data.clone(), request.is_chunked);
+    let (canonical, data, is_chunked) =
+        (vec![b'a'; request.canonical], request.data.clone(), request.is_chunked);
     // Algorithm, date, scope, hash; and for a chunk the signature before it and the hash of nothing.
     let mut head = [b'a'; 132];
     let mut chunk = [b'a'; 281];

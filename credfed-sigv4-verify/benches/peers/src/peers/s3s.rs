@@ -29,7 +29,8 @@ pub fn of(request: &Request) -> Subject {
     for name in ["authorization", "content-encoding"] {
         parts.headers.remove(name);
     }
-    let amazon: Vec<_> = parts.headers.keys().filter(|name| name.as_str().starts_with("x-amz-")).cloned().collect();
+    let amazon: Vec<_> =
+        parts.headers.keys().filter(|name| name.as_str().starts_with("x-amz-")).cloned().collect();
     amazon.iter().for_each(|name| drop(parts.headers.remove(name)));
     if request.is_chunked {
         parts.headers.insert("content-length", request.data.len().into());
@@ -57,11 +58,13 @@ fn answer(service: &S3Service, parts: Parts, body: &[Bytes]) -> u16 {
         [] => Body::empty(),
         [whole] => Body::from(whole.clone()),
         frames => {
-            let frames: Vec<_> = frames.iter().cloned().map(|frame| Ok::<_, Infallible>(Frame::data(frame))).collect();
+            let frames: Vec<_> =
+                frames.iter().cloned().map(|frame| Ok::<_, Infallible>(Frame::data(frame))).collect();
             Body::http_body(StreamBody::new(stream::iter(frames)))
         }
     };
-    block_on(service.call(http::Request::from_parts(parts, body))).map_or(500, |response| response.status().as_u16())
+    block_on(service.call(http::Request::from_parts(parts, body)))
+        .map_or(500, |response| response.status().as_u16())
 }
 
 struct Empty;

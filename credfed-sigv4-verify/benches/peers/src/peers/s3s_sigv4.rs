@@ -17,11 +17,19 @@ pub fn of(request: &Request) -> Subject {
         let text = |name: &str| parts.headers.get(name)?.to_str().ok();
         let authorization = AuthorizationV4::parse(text("authorization")?).ok()?;
         let date = AmzDate::parse(text("x-amz-date")?).ok()?;
-        let headers: Vec<(&str, &str)> =
-            authorization.signed_headers.iter().map(|name| text(name).map(|value| (*name, value))).collect::<Option<_>>()?;
+        let headers: Vec<(&str, &str)> = authorization
+            .signed_headers
+            .iter()
+            .map(|name| text(name).map(|value| (*name, value)))
+            .collect::<Option<_>>()?;
         let none: &[(&str, &str)] = &[];
-        let canonical =
-            create_canonical_request(parts.method.as_str(), parts.uri.path(), none, headers, Payload::Unsigned);
+        let canonical = create_canonical_request(
+            parts.method.as_str(),
+            parts.uri.path(),
+            none,
+            headers,
+            Payload::Unsigned,
+        );
         let (region, service) = (authorization.credential.aws_region, authorization.credential.aws_service);
         let string_to_sign = create_string_to_sign(&canonical, &date, region, service);
         let signature = calculate_signature(&string_to_sign, SECRET, &date, region, service);
