@@ -79,12 +79,13 @@ impl TrustedProxies {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Forwarded<'a>(pub(crate) Option<&'a [u8]>);
 
-/// An address alone is a network of one.
+/// An address alone is a network of one. None is of IPv4 in the spelling of IPv6, which no peer has.
 fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    let network = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    network.filter(|network: &IpNet| network.addr().to_canonical() == network.addr())
 }
 
 /// A list of hosts, and whatever a proxy before the trusted one may have added, is no host.
 fn is_host(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(&byte)
+    byte.is_ascii_alphanumeric() || b"-._~:[]".contains(&byte)
 }

@@ -20,8 +20,9 @@ impl Date {
         }
         let [day, time] = [text.first_chunk()?, text.last_chunk()?].map(|half| u64::from_le_bytes(*half));
         let [century, year, month, day] = pairs(day)?;
-        // Without the `T` and the `Z`.
-        let [hour, minute, second, _] = pairs(time << 8 >> 16 | u64::from_le_bytes(*b"\0\0\0\0\0\000"))?;
+        // Without the `T` and the `Z`, and with two more digits behind.
+        let [hour, minute, second, _] =
+            pairs(time << 8 >> 16 | u64::from_le_bytes([0, 0, 0, 0, 0, 0, b'0', b'0']))?;
         let year = 100 * century + year;
         let seconds = seconds_since_epoch([year, month, day], [hour, minute, second])?;
         Some(Self { text, seconds })

@@ -13,9 +13,12 @@ use crate::signature;
 use crate::verifier::StringToSign;
 
 /// Headers whose values are credentials or keys of the client's.
-const SECRET_HEADERS: [&[u8]; 4] = [
+const SECRET_HEADERS: [&[u8]; 7] = [
+    b"authorization",
     b"cookie",
+    b"proxy-authorization",
     b"x-amz-copy-source-server-side-encryption-customer-key",
+    b"x-amz-mfa",
     b"x-amz-security-token",
     b"x-amz-server-side-encryption-customer-key",
 ];
@@ -60,7 +63,7 @@ impl Preimage {
         &self.string_to_sign
     }
 
-    /// The canonical request without session token, cookies and customer keys. It no longer has the hash that
+    /// The canonical request without session token, cookies, customer keys and other credentials. It no longer has the hash that
     /// [`string_to_sign`](Self::string_to_sign) ends in.
     pub fn redacted(&self) -> String {
         let text = &self.canonical_request;

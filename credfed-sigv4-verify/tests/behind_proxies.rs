@@ -78,9 +78,14 @@ fn a_trusted_proxy_that_forwards_for_itself_needs_no_header() {
 #[test]
 fn more_than_one_forwarded_host_is_refused() {
     let refused = Err(Reason::MalformedRequest(Malformed::Host));
-    for value in
-        ["evil.example, example.com", "", "example.com/bucket", "user@example.com", "example.com evil"]
-    {
+    for value in [
+        "evil.example, example.com",
+        "",
+        "example.com/bucket",
+        "user@example.com",
+        "example.com evil",
+        "%65xample.com",
+    ] {
         let mut parts = passed_on(Carrier::Header, PROXY);
         parts.headers.insert("x-forwarded-host", value.parse().unwrap());
         assert_eq!(verify(&behind_proxies(), &parts, &static_key()).map(drop), refused, "{value}");
@@ -92,7 +97,16 @@ fn more_than_one_forwarded_host_is_refused() {
 
 #[test]
 fn proxies_have_to_be_named_when_the_verifier_is_built() {
-    for networks in [&[][..], &["10.0.0.0/33"], &["proxy.internal"], &[""], &["10.0.0.0/8", "x"]] {
+    // A peer never has an address of IPv4 in the spelling of IPv6: such a network would trust nobody.
+    for networks in [
+        &[][..],
+        &["10.0.0.0/33"],
+        &["proxy.internal"],
+        &[""],
+        &["10.0.0.0/8", "x"],
+        &["::ffff:10.0.0.0/104"],
+        &["::ffff:10.1.2.3"],
+    ] {
         let built = builder().trusted_proxies(networks.iter().copied()).build();
         assert_eq!(built.map(drop), Err(BuildError::TrustedProxies), "{networks:?}");
     }

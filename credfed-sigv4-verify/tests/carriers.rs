@@ -76,6 +76,21 @@ fn n07_n27_a_signature_parameter_on_a_header_signed_url_is_refused() {
 }
 
 #[test]
+fn n07_the_list_of_one_carrier_does_not_widen_the_others() {
+    // A header that acts, and that only the query says is signed.
+    for name in ["X-Amz-SignedHeaders", "x-amz-signedheaders", "X-Amz-Signedheaders"] {
+        let target = format!("/bucket/key?{name}=host%3Bx-amz-acl");
+        let parts = with_header(with_target(plain().parts(), &target), "x-amz-acl", "public-read");
+        assert_eq!(refused(&parts), Reason::TwoCarriers, "{name}");
+    }
+    // The other way round: a presigned request beside a header that lists more.
+    let list = support::authorization("", "host;x-amz-acl", "s3");
+    let parts =
+        with_header(with_header(Presigned::s3().parts(), "x-amz-acl", "public-read"), "authorization", &list);
+    assert_eq!(refused(&parts), Reason::TwoCarriers);
+}
+
+#[test]
 fn n08_another_algorithm_with_an_hmac_signature_is_refused() {
     let good = plain().authorization();
     for algorithm in [
@@ -99,9 +114,16 @@ fn n08_another_algorithm_with_an_hmac_signature_is_refused() {
 #[test]
 fn signature_version_2_is_refused() {
     assert_eq!(refused(&plain().parts_with("AWS AKIDEXAMPLE:c2ln")), Reason::SignatureVersion2);
-    let target = "/bucket/key?AWSAccessKeyId=AKIDEXAMPLE&Expires=1441000000&Signature=c2ln";
-    let parts = without_header(with_target(plain().parts(), target), "authorization");
-    assert_eq!(refused(&parts), Reason::SignatureVersion2);
+    // With a session its token stands there too, in the lower case of that version.
+    for more in ["", "&x-amz-security-token=token"] {
+        let target =
+            format!("/bucket/key?AWSAccessKeyId=AKIDEXAMPLE&Expires=1441000000{more}&Signature=c2ln");
+        let parts = without_header(with_target(plain().parts(), &target), "authorization");
+        assert_eq!(refused(&parts), Reason::SignatureVersion2, "{more}");
+    }
+    // It says so of no query that has a parameter of version 4.
+    let parts = Presigned::s3().set("AWSAccessKeyId", "AKIDEXAMPLE").parts();
+    assert!(verify(&s3(), &parts, &static_key()).is_ok());
 }
 
 #[test]
@@ -267,6 +289,18 @@ fn n24_token_and_key_have_to_belong_together() {
     // The token of A with the key of B: the resolver finds another secret, or none.
     let other = ResolvedKey::new("another secret", KeyKind::Temporary, 1);
     assert_eq!(verify(&s3(), &with_token, &other).map(drop), Err(Reason::SignatureMismatch));
+}
+
+#[test]
+fn n24_a_token_in_the_header_and_another_in_the_query_are_refused() {
+    let with_token = plain().header("x-amz-security-token", TOKEN).parts();
+    for token in ["another", "IQoJb3JpZ2luX2VjEA%2F%2Btoken%3Dwith%2Fevery%2Bsign%3D%3D"] {
+        let parts = with_target(with_token.clone(), &format!("/bucket/key?X-Amz-Security-Token={token}"));
+        assert_eq!(verify(&s3(), &parts, &session_key()).map(drop), Err(Reason::TwoCarriers), "{token}");
+        let presigned = Presigned::s3().add("X-Amz-Security-Token", token).parts();
+        let parts = with_header(presigned, "x-amz-security-token", TOKEN);
+        assert_eq!(verify(&s3(), &parts, &session_key()).map(drop), Err(Reason::TwoCarriers), "{token}");
+    }
 }
 
 #[test]

@@ -5,18 +5,12 @@ mod support;
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SigningSettings};
-use aws_sigv4::sign::v4;
-use aws_smithy_runtime_api::http::Headers;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use credfed_sigv4_verify::{
     Carrier, Checksum, Connection, KeyKind, Limits, PayloadCheck, PayloadMode, Reason, ResolvedKey,
     UnsignedPayload, Verifier,
 };
-use support::chunked::{Form, Mode, Upload, chunk_signature, cut, drive};
+use support::chunked::{Form, Mode, Upload, by_aws, checksum_of, chunk_signature, cut, drive};
 use support::{Signer, s3, session_key, static_key, verify};
 
 /// "Example: PUT Object" of the two pages of the Amazon S3 API reference on chunked uploads: 65 KiB of `a` in chunks
@@ -111,50 +105,18 @@ const DATA: &[u8] = b"what the caller uploads, in chunks";
 /// Head, chunks and trailer signed by aws-sigv4, with a session's credentials.
 #[test]
 fn what_a_stranger_signs_in_chunks_is_accepted() {
-    let token = support::TOKEN.to_owned();
-    let identity = Credentials::new(support::ACCESS_KEY, support::SECRET, Some(token), None, "test").into();
-    let params = v4::SigningParams::builder()
-        .identity(&identity)
-        .region("us-east-1")
-        .name("s3")
-        .time(support::now())
-        .settings(SigningSettings::default())
-        .build()
-        .unwrap();
-    let sha256 = STANDARD.encode(<sha2::Sha256 as sha2::Digest>::digest(DATA));
-    for has_trailer in [false, true] {
-        let mut request = http::Request::put("https://bucket.s3.us-east-1.amazonaws.com/a%20key")
-            .header("content-encoding", "aws-chunked")
-            .header("x-amz-decoded-content-length", DATA.len().to_string());
-        if has_trailer {
-            request = request.header("x-amz-trailer", "x-amz-checksum-sha256");
+    let signer = Signer::s3(Carrier::Header).token(support::TOKEN);
+    for mode in Mode::ALL {
+        for form in [Form::Sdk, Form::MinioGo] {
+            for checksum in 0..5 {
+                let request = http::Request::put("https://bucket.s3.us-east-1.amazonaws.com/a%20key");
+                let (parts, pieces) =
+                    by_aws(&signer, request.body(()).unwrap(), mode, form, checksum, DATA, 10);
+                let check = verify(&s3(), &parts, &session_key()).unwrap().into_body_check();
+                let (out, verdict) = drive(check, [pieces.concat().into()]);
+                assert_eq!((out, verdict), (DATA.to_vec(), Ok(())), "{mode:?} {form:?} {checksum}");
+            }
         }
-        let body = match has_trailer {
-            true => SignableBody::StreamingSignedPayloadTrailer,
-            false => SignableBody::Precomputed("STREAMING-AWS4-HMAC-SHA256-PAYLOAD".into()),
-        };
-        let signer = Signer::s3(Carrier::Header).token(support::TOKEN);
-        let parts = signer.sign_body(request.body(()).unwrap(), body);
-        let authorization = parts.headers["authorization"].to_str().unwrap();
-        let mut signature = authorization.rsplit_once('=').unwrap().1.to_owned();
-        let mut body = Vec::new();
-        for chunk in DATA.chunks(10).chain([&[][..]]) {
-            let bytes = Bytes::copy_from_slice(chunk);
-            signature = v4::sign_chunk(&bytes, &signature, &params).unwrap().into_parts().1;
-            body.extend_from_slice(format!("{:x};chunk-signature={signature}\r\n", chunk.len()).as_bytes());
-            body.extend_from_slice(chunk);
-            body.extend_from_slice(if chunk.is_empty() { b"" } else { b"\r\n" });
-        }
-        if has_trailer {
-            let mut trailer = Headers::new();
-            trailer.insert("x-amz-checksum-sha256", sha256.clone());
-            signature = v4::sign_trailer(&trailer, &signature, &params).unwrap().into_parts().1;
-            let lines = format!("x-amz-checksum-sha256:{sha256}\r\nx-amz-trailer-signature:{signature}\r\n");
-            body.extend_from_slice(lines.as_bytes());
-        }
-        body.extend_from_slice(b"\r\n");
-        let check = verify(&s3(), &parts, &session_key()).unwrap().into_body_check();
-        assert_eq!(drive(check, [body.into()]), (DATA.to_vec(), Ok(())), "{has_trailer}");
     }
 }
 
@@ -191,21 +153,14 @@ fn the_head_tells_what_is_coming() {
 
 #[test]
 fn every_checksum_is_verified() {
-    let big = |algorithm, size: usize| {
-        let value = crc_fast::checksum(algorithm, DATA).to_be_bytes();
-        STANDARD.encode(&value[8 - size..])
-    };
-    for (name, value) in [
-        ("x-amz-checksum-crc32", big(crc_fast::CrcAlgorithm::Crc32IsoHdlc, 4)),
-        ("x-amz-checksum-crc32c", big(crc_fast::CrcAlgorithm::Crc32Iscsi, 4)),
-        ("x-amz-checksum-crc64nvme", big(crc_fast::CrcAlgorithm::Crc64Nvme, 8)),
-        ("x-amz-checksum-sha1", STANDARD.encode(<sha1::Sha1 as sha1::Digest>::digest(DATA))),
-        ("X-Amz-Checksum-Sha256", STANDARD.encode(<sha2::Sha256 as sha2::Digest>::digest(DATA))),
-    ] {
-        for mode in [Mode::SignedTrailer, Mode::UnsignedTrailer] {
-            for form in [Form::Sdk, Form::MinioGo] {
-                let upload = Upload::new(mode, DATA, 9).form(form).field(name, &value);
-                assert_eq!(upload.judge(&upload.body()), (DATA.to_vec(), Ok(())), "{name} {mode:?}");
+    for checksum in 0..5 {
+        let (name, value) = checksum_of(checksum, DATA);
+        for name in [name.to_owned(), name.replace("x-amz-c", "X-Amz-C")] {
+            for mode in [Mode::SignedTrailer, Mode::UnsignedTrailer] {
+                for form in [Form::Sdk, Form::MinioGo] {
+                    let upload = Upload::new(mode, DATA, 9).form(form).field(&name, &value);
+                    assert_eq!(upload.judge(&upload.body()), (DATA.to_vec(), Ok(())), "{name} {mode:?}");
+                }
             }
         }
     }
@@ -213,8 +168,7 @@ fn every_checksum_is_verified() {
 
 #[test]
 fn several_declared_checksums_are_all_verified() {
-    let crc =
-        STANDARD.encode(&crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32IsoHdlc, DATA).to_be_bytes()[4..]);
+    let (_, crc) = checksum_of(0, DATA);
     for mode in [Mode::SignedTrailer, Mode::UnsignedTrailer] {
         for form in [Form::Sdk, Form::MinioGo] {
             let mut upload = Upload::new(mode, DATA, 9)

@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use credfed_sigv4_verify::danger::Knobs;
 use credfed_sigv4_verify::{
     Carrier, KeyKind, Limit, Limits, Malformed, PostFault, Reason, ResolvedKey, UnsignedPayload, Verifier,
 };
@@ -389,6 +390,22 @@ fn a_form_read_by_another_verifier_is_read_again() {
     let smaller = narrow("us-east-1", limits).verify_form(&form, Some(&static_key()), now()).map(drop);
     assert_eq!(smaller, Err(Reason::LimitExceeded(Limit::FormFields)));
     assert!(reader.verify_form(&form, Some(&static_key()), now()).is_ok());
+
+    // What one verifier let pass in the head was not let pass by the other.
+    let knobs = Knobs::new().behind_cloudfront();
+    let behind = Verifier::builder().region("us-east-1").danger(knobs).build().unwrap();
+    let mut parts = head("bucket");
+    parts.headers.insert("x-amz-cf-id", HeaderValue::from_static("of anybody"));
+    let mut fields = behind.begin_form(&parts, "bucket").unwrap();
+    for (name, value) in Unsigned::new().sign().fields {
+        fields.push(name.as_bytes(), value.as_bytes()).unwrap();
+    }
+    fields.file(None, None).unwrap();
+    let form = behind.parse_form(&fields).unwrap();
+    assert!(behind.verify_form(&form, Some(&static_key()), now()).is_ok());
+    let unsigned = Err(Reason::UnsignedHeaders(vec!["x-amz-cf-id".into()]));
+    assert_eq!(s3().verify_form(&form, Some(&static_key()), now()).map(drop), unsigned);
+    assert_eq!(s3().parse_form(&fields).map(drop), unsigned);
 }
 
 #[test]
@@ -469,6 +486,26 @@ fn a_key_is_not_empty_and_has_no_nul() {
         let sent = Unsigned::keyed(key, &starts_with("key", "")).sign().filename(name);
         assert_eq!(sent.verdict(), Err(Reason::PostForm(PostFault::Key)), "{key:?}");
     }
+}
+
+/// As with a parameter of a presigned query that stands for a header: it would be lost further on, or two of them.
+#[test]
+fn what_no_header_can_carry_is_no_value_of_a_field_that_stands_for_one() {
+    let any = |name: &str, value: &str| {
+        Unsigned::new().field(name, value).condition(&starts_with(name, "")).sign().verdict()
+    };
+    for name in ["x-amz-meta-a", "X-Amz-Acl", "Content-Type", "Expires", "acl", "success_action_redirect"] {
+        for value in ["a\r\nx-amz-acl: public-read", "a\n", "\0", "\u{7f}", "a\u{1b}[m"] {
+            let refused = Err(Reason::PostForm(PostFault::FieldValue(name.to_ascii_lowercase().into())));
+            assert_eq!(any(name, value), refused, "{name} {value:?}");
+        }
+        for value in ["", "a\tb", "ü", "a b"] {
+            assert_eq!(any(name, value), Ok(()), "{name} {value:?}");
+        }
+    }
+    // These stand for none.
+    assert_eq!(any("tagging", "<Tagging>\n</Tagging>"), Ok(()));
+    assert_eq!(any("x-ignore-text", "a\r\nb"), Ok(()));
 }
 
 #[test]

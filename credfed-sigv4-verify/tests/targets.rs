@@ -258,6 +258,15 @@ fn n31_a_presigned_url_is_for_its_method_and_resource() {
         parts.method = method.parse().unwrap();
         assert_eq!(refused(&parts), Reason::SignatureMismatch, "{method}");
     }
+    // Of a session too.
+    let session = Presigned::s3().add("X-Amz-Security-Token", "token").parts();
+    support::accept(&s3(), &session, &support::session_key());
+    for method in ["HEAD", "PUT", "DELETE", "POST"] {
+        let mut parts = session.clone();
+        parts.method = method.parse().unwrap();
+        let verified = verify(&s3(), &parts, &support::session_key()).map(drop);
+        assert_eq!(verified, Err(Reason::SignatureMismatch), "{method}");
+    }
     let query = Presigned::s3().wire_query();
     for sub_resource in ["acl", "tagging=", "versionId=1", "x-id=DeleteObject", "response-content-type=a"] {
         let parts = Presigned::s3().parts_with(&format!("{query}&{sub_resource}"));

@@ -37,4 +37,7 @@ pub use resolve::{
 pub use sign::{SignError, SignSigV4, SignSigV4Layer};
 pub use strip::{StripCredentials, Stripped, strip_credentials, strip_hop_by_hop};
 #[cfg(feature = "verify")]
-pub use verify::{BodyError, Caller, VerifiedBody, VerifySigV4, VerifySigV4Layer, path_style_bucket};
+pub use verify::{
+    BodyError, Caller, InvalidDomain, VerifiedBody, VerifySigV4, VerifySigV4Layer, path_style_bucket,
+    virtual_hosted_bucket,
+};

@@ -13,6 +13,8 @@ use credfed_tower::VerifiedBody;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use support::upstream::Version;
+use support::wire::Front;
 use support::{Signer, layer, run, serve, sha256_hex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -85,6 +87,32 @@ fn n29_ambiguous_framing_hides_nothing_from_the_verifier() {
             }
             assert!(reads.len() <= 1, "{framing:?}: the hidden request got in");
             assert!(answers.matches("HTTP/1.1 200").count() <= 1, "{framing:?}: {answers}");
+        }
+    });
+}
+
+/// HTTP/2 frames its bodies itself; a Content-Length that says otherwise is an error of the stream.
+#[test]
+fn n29_over_http2_no_length_but_the_bodys_own_is_believed() {
+    run(async {
+        for (lengths, whole) in
+            [(&["6"][..], true), (&["3"], false), (&["40"], false), (&["0"], false), (&["6", "40"], false)]
+        {
+            let front = Front::new(layer()).await;
+            let request =
+                Request::put("http://files.example.org/bucket/key").body(Bytes::from_static(SIGNED));
+            let payload = SignableBody::Precomputed(sha256_hex(SIGNED));
+            let mut request = Signer::default().sign(request.unwrap(), payload);
+            for length in lengths {
+                request.headers_mut().append("content-length", length.parse().unwrap());
+            }
+            // The stream may be reset in place of an answer.
+            let answer = front.try_answer(Version::Http2, request).await;
+            let status = answer.map(|(head, _)| head.status.as_u16());
+            assert_eq!(status == Some(200), whole, "{lengths:?}: {status:?}");
+            for call in front.calls() {
+                assert!(call.body.is_none() != whole, "{lengths:?}: {:?}", call.body);
+            }
         }
     });
 }

@@ -140,7 +140,7 @@ fn n28_a_payload_stripped_to_nothing_is_refused_before_the_inner_service_is_call
 }
 
 /// An inner service that answers without reading its body: small bodies are read and judged by the layer.
-async fn unread(declared: &[u8], sent: &[u8], answer: StatusCode) -> StatusCode {
+async fn unread(declared: &[u8], sent: &[u8], answer: StatusCode, version: Version) -> StatusCode {
     let inner = service_fn(move |_: Request<VerifiedBody<Incoming>>| async move {
         let mut response = Response::new(Full::<Bytes>::default());
         *response.status_mut() = answer;
@@ -151,21 +151,29 @@ async fn unread(declared: &[u8], sent: &[u8], answer: StatusCode) -> StatusCode 
         .body(Full::new(Bytes::copy_from_slice(sent)))
         .expect("a request");
     let request = Signer::default().sign(request, SignableBody::Precomputed(sha256_hex(declared)));
-    Client::builder(TokioExecutor::new()).build_http().request(request).await.expect("an answer").status()
+    let client = Client::builder(TokioExecutor::new()).http2_only(version == Http2).build_http();
+    client.request(request).await.expect("an answer").status()
 }
 
 #[test]
-fn an_answer_of_success_to_an_unread_body_stands_only_if_the_body_verifies() {
+fn n28_an_answer_of_success_to_an_unread_body_stands_only_if_the_body_verifies() {
     run(async {
-        assert_eq!(unread(BODY, BODY, StatusCode::OK).await, StatusCode::OK);
-        assert_eq!(unread(BODY, b"something else", StatusCode::OK).await, StatusCode::BAD_REQUEST);
-        // What the inner service refuses by itself needs no second opinion.
-        assert_eq!(unread(BODY, b"something else", StatusCode::CONFLICT).await, StatusCode::CONFLICT);
+        let other: &[u8] = b"something else";
+        for version in [Http1, Http2] {
+            for (sent, answer, expected) in [
+                (BODY, StatusCode::OK, StatusCode::OK),
+                (other, StatusCode::OK, StatusCode::BAD_REQUEST),
+                // What the inner service refuses by itself needs no second opinion.
+                (other, StatusCode::CONFLICT, StatusCode::CONFLICT),
+            ] {
+                assert_eq!(unread(BODY, sent, answer, version).await, expected, "{version:?}");
+            }
+        }
     });
 }
 
 #[test]
-fn an_answer_of_success_to_a_large_unread_body_is_replaced() {
+fn n28_an_answer_of_success_to_a_large_unread_body_is_replaced() {
     run(async {
         let inner = service_fn(|_: Request<VerifiedBody<_>>| async {
             Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))

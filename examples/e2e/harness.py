@@ -1,13 +1,11 @@
 """Starts gateways, runs checks, counts."""
 
-import asyncio
 import ctypes
 import os
 import queue
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -61,10 +59,15 @@ def end_with_parent():
 
 class Gateway:
     """A gateway on a free port. `block` is what it tells another terminal: `exports` is what that sets, `offered` what
-    it has as comments, for who wants a long-lived key in place of a web identity."""
+    it has as comments, for who wants a long-lived key in place of a web identity. With `tls` it serves TLS, and
+    `certificate` is the root that its clients have to trust."""
 
-    def __init__(self, *arguments, port=0, env=None):
+    def __init__(self, *arguments, port=0, env=None, tls=False):
         self.folder = tempfile.mkdtemp(prefix="credfed-e2e-")
+        self.certificate = self.private_key = None
+        if tls:
+            self.certificate, cert, self.private_key = certificates(self.folder)
+            arguments = (*arguments, "--tls-cert", cert, "--tls-key", self.private_key)
         self.log_path = os.path.join(self.folder, "log")
         self._log = open(self.log_path, "wb")
         self.process = subprocess.Popen(
@@ -143,47 +146,19 @@ class Gateway:
         self.stop()
 
 
-class TlsFront:
-    """Ends TLS in front of a gateway and passes every byte on, `Host` as it came: SDKs send other payload modes over
-    TLS than over plain HTTP."""
+def certificates(folder):
+    """A root, and of it a certificate for the loopback address with its key: (root, certificate, key)."""
+    root, root_key = os.path.join(folder, "root.pem"), os.path.join(folder, "root-key.pem")
+    cert, key = os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")
 
-    def __init__(self, gateway):
-        self.folder = tempfile.mkdtemp(prefix="credfed-e2e-")
-        self.certificate = os.path.join(self.folder, "certificate.pem")
-        key = os.path.join(self.folder, "key.pem")
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=front",
-                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", self.certificate],
-                       check=True, capture_output=True, timeout=120)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, key)
-        self._behind = urllib.parse.urlsplit(gateway.url)
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        serving = asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
-        self._server = asyncio.run_coroutine_threadsafe(serving, self._loop).result(60)
-        self.url = f"https://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+    def openssl(*arguments):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-days", "2", *arguments], check=True, capture_output=True, timeout=120)
 
-    async def _serve(self, reader, writer):
-        from_gateway, to_gateway = await asyncio.open_connection(self._behind.hostname, self._behind.port)
-        await asyncio.gather(self._pass_on(reader, to_gateway), self._pass_on(from_gateway, writer))
-
-    @staticmethod
-    async def _pass_on(reader, writer):
-        try:
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            pass
-        finally:
-            writer.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._loop.call_soon_threadsafe(self._server.close)
-        shutil.rmtree(self.folder, ignore_errors=True)
+    openssl("-subj", "/CN=root", "-addext", "keyUsage=critical,keyCertSign", "-keyout", root_key, "-out", root)
+    openssl("-subj", "/CN=gateway", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-addext",
+            "basicConstraints=critical,CA:FALSE", "-CA", root, "-CAkey", root_key, "-keyout", key, "-out", cert)
+    return root, cert, key
 
 
 class Checks:
@@ -221,11 +196,11 @@ def refused(code, call, *arguments, **named):
     raise AssertionError(f"not refused, wanted {code}")
 
 
-def http(method, url, body=None, headers=None, timeout=60):
-    """A plain HTTP request: (status, body)."""
+def http(method, url, body=None, headers=None, timeout=60, context=None):
+    """A plain HTTP request, whose certificates `context` checks if there are any: (status, body)."""
     request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as response:
+        with urllib.request.urlopen(request, timeout=timeout, context=context) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()

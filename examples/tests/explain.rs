@@ -12,6 +12,8 @@ use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest};
 use aws_sigv4::http_request::{SigningSettings, UriPathNormalizationMode, sign};
 use aws_sigv4::sign::v4;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use credfed_core::keyring::{KeyRing, KeyRingFile, SharedKeyRing};
 use credfed_core::session::{SealedSessions, SessionClaims, SessionKind};
 use serde_json::Value;
@@ -23,7 +25,8 @@ const NOW: &str = "2015-08-30T12:36:00Z";
 #[test]
 fn every_request_of_awss_suite_is_explained_as_the_suite_has_it() {
     let mut accepted = 0;
-    for case in fs::read_dir(suite()).unwrap() {
+    let cases = ["v4", "v4a"].map(|algorithm| fs::read_dir(suite().join(algorithm)).unwrap());
+    for case in cases.into_iter().flatten() {
         let folder = case.unwrap().path();
         let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
         let Ok(context) = fs::read_to_string(folder.join("context.json")) else { continue };
@@ -61,7 +64,7 @@ fn every_request_of_awss_suite_is_explained_as_the_suite_has_it() {
             }
         }
     }
-    assert_eq!(accepted, 58);
+    assert_eq!(accepted, 2 * 58);
 }
 
 /// The named exceptions: what the verifier refuses on purpose, and what is no HTTP at all.
@@ -105,6 +108,49 @@ fn the_nearest_cause_is_named() {
     }
     let late = told(&piped(&["--now", "2015-08-30T13:36:00Z"], &request));
     assert_eq!((&late["code"], &late["rule"]), (&"RequestTimeTooSkewed".into(), &5.into()));
+}
+
+/// The suite's own requests, changed.
+#[test]
+fn the_nearest_cause_is_named_for_sigv4a() {
+    let read = |file: &str| {
+        let text = fs::read_to_string(suite().join("v4a/get-vanilla").join(file)).unwrap();
+        text.trim_end().replace('\n', "\r\n") + "\r\n\r\n"
+    };
+    let general = ["--profile", "general", "--service", "service", "--now", NOW, "--json"];
+    let key = ["--access-key", "AKIDEXAMPLE", "--secret-env", "EXPLAIN_TEST_SECRET"];
+    let judged = |region: &str, request: &str| {
+        told(&run(&[&general[..], &key, &["--region", region]].concat(), request))
+    };
+    let (header, query) = (read("header-signed-request.txt"), read("query-signed-request.txt"));
+    let scope = "AKIDEXAMPLE/20150830/";
+    for (request, from, to, cause) in [
+        (&header, "Region-Set:us-east-1", "Region-Set:*", "signed for the regions us-east-1;"),
+        (&header, "Region-Set:us-east-1", "Region-Set:", "in x-amz-region-set, separated by commas"),
+        (&header, "X-Amz-Region-Set:us-east-1\r\n", "", "a proxy took a signed header away"),
+        (&header, "Region-Set:us-east-1", "Region-Set:us-*", "names are taken to the letter"),
+        (&header, scope, &format!("{scope}us-east-1/"), "the scope of SigV4A has no region"),
+        (&header, "Signature=30", "Signature=31", "a signature that was cut or padded"),
+        (
+            &header,
+            "example.amazonaws.com",
+            "example.amazonaws.com:9000",
+            "signed for the host example.amazonaws.com,",
+        ),
+        (&query, "&X-Amz-Region-Set=us-east-1", "", "in x-amz-region-set, separated by commas"),
+        (&query, "Region-Set=us-east-1", "Region-Set=eu-west-1", "have the client sign for us-east-1 too"),
+        (&query, "GET /", "PUT /", "signed for the method GET"),
+    ] {
+        assert_eq!(judged("us-east-1", request)["verdict"], "accepted");
+        let changed = request.replacen(from, to, 1);
+        assert_ne!(changed, *request, "{from}");
+        let told = judged("us-east-1", &changed);
+        assert_eq!(told["verdict"], "refused", "{from}");
+        assert!(told["reason"].as_str().unwrap().contains(cause), "{from}: {told}");
+    }
+    let elsewhere = judged("eu-west-1", &header);
+    assert_eq!((&elsewhere["verdict"], &elsewhere["rule"]), (&"refused".into(), &4.into()));
+    assert!(elsewhere["reason"].as_str().unwrap().contains("have the client sign for eu-west-1 too"));
 }
 
 #[test]
@@ -168,6 +214,71 @@ fn sessions_of_a_key_ring_are_opened() {
 }
 
 #[test]
+fn forms_are_judged_by_signature_and_policy() {
+    let policy = r#"{"expiration":"2015-08-30T13:00:00Z","conditions":[{"bucket":"photos"},
+        ["starts-with","$key","user/"],["content-length-range",1,9],{"x-amz-algorithm":"AWS4-HMAC-SHA256"},
+        {"x-amz-credential":"AKIDEXAMPLE/20150830/us-east-1/s3/aws4_request"},{"x-amz-date":"20150830T120000Z"}]}"#;
+    let policy = BASE64_STANDARD.encode(policy);
+    let key = v4::generate_signing_key(SECRET, now(), "us-east-1", "s3");
+    let signature = v4::calculate_signature(key, policy.as_bytes());
+    let form = |change: &dyn Fn(&str) -> String| {
+        let fields = [
+            ("key", "user/${filename}"),
+            ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
+            ("X-Amz-Credential", "AKIDEXAMPLE/20150830/us-east-1/s3/aws4_request"),
+            ("X-Amz-Date", "20150830T120000Z"),
+            ("Policy", &policy),
+            ("X-Amz-Signature", &signature),
+            ("file\"; filename=\"a.txt", "hello"),
+        ];
+        let part = |(name, value)| {
+            format!("--line\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let body = change(&(fields.map(part).concat() + "--line--\r\n"));
+        format!(
+            "POST /photos HTTP/1.1\r\nHost: example.com\r\nContent-Type: multipart/form-data; boundary=line\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let good = form(&str::to_owned);
+    let shown = told(&piped(&[], &good));
+    assert_eq!(
+        (&shown["verdict"], &shown["string_to_sign"]),
+        (&"accepted".into(), &policy.as_str().into()),
+        "{shown}"
+    );
+    assert_eq!(told(&piped(&["--redact"], &good))["string_to_sign"], Value::Null);
+    for (from, to, code) in [
+        ("user/$", "other/$", "AccessDenied"),
+        ("hello", "more than nine", "EntityTooLarge"),
+        ("filename=\"a.txt\"", "filename=\"a.txt", "MalformedPOSTRequest"),
+        (signature.as_str(), "0".repeat(64).as_str(), "SignatureDoesNotMatch"),
+        ("name=\"file\"", "name=\"other\"", "IncorrectNumberOfFilesInPostRequest"),
+    ] {
+        let refused = told(&piped(&[], &form(&|body| body.replace(from, to))));
+        assert_eq!(
+            (&refused["verdict"], &refused["code"]),
+            (&"refused".into(), &code.into()),
+            "{from}: {refused}"
+        );
+    }
+    for (from, to, code) in
+        [("POST /photos", "POST /other", "AccessDenied"), ("--line--", "", "IncompleteBody")]
+    {
+        let refused = told(&piped(&[], &good.replace(from, to)));
+        assert_eq!(
+            (&refused["verdict"], &refused["code"]),
+            (&"refused".into(), &code.into()),
+            "{from}: {refused}"
+        );
+    }
+    let in_text: Vec<_> = common(&[]).into_iter().filter(|argument| *argument != "--json").collect();
+    let text = run(&in_text, &good);
+    assert!(String::from_utf8_lossy(&text.stdout).contains(r#"["starts-with","$key","user/"]"#), "{text:?}");
+}
+
+#[test]
 fn neither_the_secret_nor_the_right_signature_is_ever_shown() {
     let request = signed("PUT", "https://example.com/bucket/key", None);
     let right = request.split("Signature=").nth(1).unwrap().split("\r\n").next().unwrap();
@@ -184,6 +295,53 @@ fn neither_the_secret_nor_the_right_signature_is_ever_shown() {
         let shown = String::from_utf8_lossy(&shown);
         assert!(shown.contains("SignatureDoesNotMatch"), "{shown}");
         assert!(!shown.contains(right) && !shown.contains(SECRET), "{shown}");
+    }
+}
+
+/// As when somebody took the one for the other.
+#[test]
+fn a_secret_that_the_client_sent_is_not_shown_either() {
+    let escaped = SECRET.replace('/', "%2F").replace('+', "%2B");
+    let target = format!(
+        "/bucket/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={escaped}%2F20150830%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20150830T123600Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host%3Bx-amz-meta-a&X-Amz-Signature={}",
+        "0".repeat(64)
+    );
+    let request =
+        format!("GET {target} HTTP/1.1\r\nhost: example.com\r\nx-amz-meta-a: is {SECRET} right?\r\n\r\n");
+    for json in [true, false] {
+        let mut arguments = common(&[]);
+        arguments.retain(|argument| json || *argument != "--json");
+        let output = run(&arguments, &request);
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(shown.contains("InvalidAccessKeyId") && shown.contains("right?"), "{shown}");
+        assert!(!shown.contains(SECRET) && !shown.contains(&escaped), "{shown}");
+    }
+}
+
+/// Requests and their files come from others; a terminal that shows them does what its control characters say.
+#[test]
+fn no_control_character_of_a_request_or_a_files_name_reaches_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = signed("GET", "https://example.com/bucket/key", None)
+        .replace("user-agent: tool", "user-agent: a\u{9b}31m\u{85}\u{202e}\tb");
+    let [file, gone] = ["a\u{1b}[31m\u{9b}2J\nb", "gone\u{1b}]0;x\u{7}"].map(|name| folder.path().join(name));
+    fs::write(&file, &request).unwrap();
+    for json in [true, false] {
+        let mut arguments = common(&[]);
+        arguments.retain(|argument| json || *argument != "--json");
+        for path in [&file, &gone] {
+            let output = run(&[&arguments[..], &[path.to_str().unwrap()]].concat(), "");
+            if json && path == &file {
+                let told = told(&output);
+                assert_eq!(told["file"], file.to_str().unwrap());
+                assert!(told["canonical_request"].as_str().unwrap().contains("a\u{9b}31m\u{85}\u{202e}"));
+            }
+            let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            let is_odd =
+                |character: char| (character.is_control() && character != '\n') || character == '\u{202e}';
+            assert!(!shown.contains(is_odd), "{shown:?}");
+            assert!(!shown.contains("\nb"), "{shown:?}");
+        }
     }
 }
 
@@ -290,7 +448,5 @@ fn suite() -> PathBuf {
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let package = packages.iter().find(|package| package["name"] == "aws-sigv4").unwrap();
-    PathBuf::from(package["manifest_path"].as_str().unwrap())
-        .with_file_name("aws-signing-test-suite")
-        .join("v4")
+    PathBuf::from(package["manifest_path"].as_str().unwrap()).with_file_name("aws-signing-test-suite")
 }

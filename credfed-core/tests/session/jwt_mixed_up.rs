@@ -205,3 +205,31 @@ fn n11_sealed_tokens_and_jwts_do_not_stand_in_for_each_other() {
     let late = hs.open(&jwt.access_key_id, &jwt.token, noon() + HOUR);
     assert_eq!(late.err(), Some(OpenError::Expired));
 }
+
+/// Whoever holds a secret of ours, or of a session, is no issuer: neither what a session signs its requests with nor
+/// what a static key does makes a token.
+#[test]
+fn n12_neither_a_static_secret_nor_the_sessions_own_makes_a_token() {
+    let sessions = hs256();
+    let held = hold(&sessions, &claims("ci"));
+    let (header, payload) = json_of(&held.token);
+    let input = input(&header, &payload);
+    assert_eq!(
+        open(&sessions, &with_token(&held, join(&input, mac(&signing_key(sessions.ring()), &input)))),
+        Ok(())
+    );
+    let root = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+    let derived = mac(format!("AWS4{}", held.secret).as_bytes(), "20261120");
+    let keys: [&[u8]; 6] = [
+        held.secret.as_bytes(),
+        &derived,
+        held.token.as_bytes(),
+        held.access_key_id.as_bytes(),
+        root.as_bytes(),
+        &mac(format!("AWS4{root}").as_bytes(), "20261120"),
+    ];
+    for key in keys {
+        let forged = with_token(&held, join(&input, mac(key, &input)));
+        assert_eq!(open(&sessions, &forged), Err(OpenError::NotGenuine));
+    }
+}

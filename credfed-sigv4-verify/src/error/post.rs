@@ -14,7 +14,7 @@ pub enum PostFault {
     Multipart,
     /// The name of a field is empty or not visible ASCII, or is the file's.
     FieldName,
-    /// The value of this field is not UTF-8.
+    /// The value of this field is not UTF-8, or the field stands for a header that cannot carry it.
     FieldValue(Box<str>),
     /// This field, in lower case, comes more than once.
     RepeatedField(Box<str>),

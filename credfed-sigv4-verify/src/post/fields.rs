@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::canonical::headers::trim;
 use crate::canonical::path;
+use crate::danger::Knobs;
 use crate::error::{Malformed, PostFault, Reason};
 use crate::limits::{Limit, Limits};
 use crate::profile::Profile;
@@ -25,6 +26,8 @@ pub struct FormFields {
     pub(super) bucket: Box<str>,
     /// Whether the request came over TLS.
     pub(super) is_tls: bool,
+    /// Whether its head has [`CLOUDFRONT`], which a rule exempted.
+    pub(super) is_exempted: bool,
     pub(super) fields: Vec<Field>,
     pub(super) upload: Option<Upload>,
     /// Bytes of names and values together.
@@ -48,7 +51,13 @@ pub(super) struct Upload {
 
 impl FormFields {
     pub(crate) fn new(rules: Rules, bucket: &str, is_tls: bool) -> Self {
-        Self { rules, bucket: bucket.into(), is_tls, fields: Vec::new(), upload: None, bytes: 0 }
+        let (fields, upload) = (Vec::new(), None);
+        Self { rules, bucket: bucket.into(), is_tls, is_exempted: false, fields, upload, bytes: 0 }
+    }
+
+    /// For a request whose head passed [`check_head`].
+    pub(crate) fn of_head(parts: &Parts, rules: Rules, bucket: &str, is_tls: bool) -> Self {
+        Self { is_exempted: parts.headers.contains_key(CLOUDFRONT), ..Self::new(rules, bucket, is_tls) }
     }
 
     /// Judges the name of the next field before its value is read, and says how many bytes the value may have.
@@ -152,6 +161,8 @@ impl fmt::Debug for FormFields {
     }
 }
 
+/// The header that CloudFront adds.
+pub(super) const CLOUDFRONT: &str = "x-amz-cf-id";
 /// The name of the file's field.
 const FILE: &str = "file";
 /// The name of the policy's field.
@@ -159,8 +170,9 @@ pub(super) const POLICY: &str = "policy";
 
 /// Judges the head of a request that carries a form. No header and no query is covered by a policy, so that none
 /// may be there that would act.
-pub(crate) fn check_head(parts: &Parts, profile: Profile, limits: &Limits) -> Result<(), Reason> {
-    if profile != Profile::S3 {
+pub(crate) fn check_head(parts: &Parts, rules: &Rules) -> Result<(), Reason> {
+    let limits = &rules.limits;
+    if rules.profile != Profile::S3 {
         return Err(Reason::NoCredentials);
     }
     if parts.headers.contains_key(header::AUTHORIZATION) {
@@ -181,7 +193,7 @@ pub(crate) fn check_head(parts: &Parts, profile: Profile, limits: &Limits) -> Re
     if !query.is_empty() {
         return Err(Reason::PostForm(PostFault::Target));
     }
-    check_headers(parts)?;
+    check_headers(parts, &rules.knobs)?;
     if parts.method != Method::POST || !single(parts, &header::CONTENT_TYPE)?.is_some_and(is_form_data) {
         return Err(Reason::PostForm(PostFault::Enclosure));
     }
@@ -189,15 +201,16 @@ pub(crate) fn check_head(parts: &Parts, profile: Profile, limits: &Limits) -> Re
 }
 
 /// Nothing that a form leaves unsigned may say more than the form does, and the bucket may hang on the host.
-fn check_headers(parts: &Parts) -> Result<(), Reason> {
+fn check_headers(parts: &Parts, knobs: &Knobs) -> Result<(), Reason> {
     agreed_host(parts, single(parts, &header::HOST)?)?;
     for name in ["x-amz-date", "x-amz-security-token"] {
         if parts.headers.contains_key(name) {
             return Err(Reason::TwoCarriers);
         }
     }
+    let is_unsigned = |name: &&str| is_amazon(name) && !(knobs.behind_cloudfront && *name == CLOUDFRONT);
     let unsigned: Vec<Box<str>> =
-        parts.headers.keys().map(HeaderName::as_str).filter(is_amazon).map(Box::from).collect();
+        parts.headers.keys().map(HeaderName::as_str).filter(is_unsigned).map(Box::from).collect();
     if unsigned.is_empty() { Ok(()) } else { Err(Reason::UnsignedHeaders(unsigned)) }
 }
 
@@ -210,7 +223,7 @@ fn single<'a>(parts: &'a Parts, name: &HeaderName) -> Result<Option<&'a [u8]>, R
     }
 }
 
-fn is_amazon(name: &&str) -> bool {
+fn is_amazon(name: &str) -> bool {
     name.starts_with("x-amz-")
 }
 

@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::fields::{FormFields, POLICY};
+use super::fields::{CLOUDFRONT, FormFields, POLICY};
 use crate::authorization::ALGORITHM;
 use crate::date::Date;
 use crate::error::{Malformed, PostFault, Reason};
 use crate::limits::{Limit, Limits};
 use crate::profile::Profile;
-use crate::request::{Carrier, Rules};
+use crate::regions::Regions;
+use crate::request::{Carrier, Rules, is_field_byte};
 use crate::scope::{Credential, Scope};
 use crate::signature::Signature;
 
@@ -43,12 +44,15 @@ impl<'a> SignedForm<'a> {
     pub(crate) fn parse_by(
         fields: &'a FormFields,
         rules: Rules,
-        serves: impl FnOnce(Carrier, [&[u8]; 2]) -> Result<(), Reason>,
+        serves: impl FnOnce(Carrier, Regions<'_>, &[u8]) -> Result<(), Reason>,
     ) -> Result<Self, Reason> {
         if rules.profile != Profile::S3 {
             return Err(Reason::NoCredentials);
         }
         check_limits(fields, &rules.limits)?;
+        if fields.is_exempted && !rules.knobs.behind_cloudfront {
+            return Err(Reason::UnsignedHeaders(vec![CLOUDFRONT.into()]));
+        }
         if fields.get("awsaccesskeyid").is_some() || fields.get("signature").is_some() {
             return Err(Reason::SignatureVersion2);
         }
@@ -77,6 +81,7 @@ impl<'a> SignedForm<'a> {
         needed("key", "key")?;
         let upload = fields.upload.as_ref().ok_or(Reason::PostForm(PostFault::FileMissing))?;
 
+        // AWS has forms for this algorithm alone.
         if algorithm.as_bytes() != ALGORITHM {
             return Err(Reason::UnsupportedAlgorithm(Carrier::PostForm));
         }
@@ -88,7 +93,8 @@ impl<'a> SignedForm<'a> {
         if credential.scope_text(credential_text.as_bytes())[..8] != *date.day() {
             return Err(Reason::ScopeDate(Carrier::PostForm));
         }
-        serves(Carrier::PostForm, credential.names(credential_text.as_bytes()))?;
+        let [region, service] = credential.names(credential_text.as_bytes());
+        serves(Carrier::PostForm, Regions::One(region), service)?;
         let token = fields.get("x-amz-security-token");
         if let Some(token) = token {
             check_token(token, &rules.limits)?;
@@ -135,8 +141,9 @@ impl<'a> SignedForm<'a> {
     }
 
     /// Region and service.
-    pub(crate) fn scope_names(&self) -> [&'a [u8]; 2] {
-        self.credential.names(self.credential_text.as_bytes())
+    pub(crate) fn scope_names(&self) -> (Regions<'a>, &'a [u8]) {
+        let [region, service] = self.credential.names(self.credential_text.as_bytes());
+        (Regions::One(region), service)
     }
 
     pub(crate) fn credential_bytes(&self) -> &'a [u8] {
@@ -210,9 +217,20 @@ fn expanded<'a>(
             0 => Cow::Borrowed(value),
             _ => Cow::Owned(value.replace(FILENAME, filename)),
         };
+        // What no header can carry would be lost further on, or become two of them.
+        if stands_for_header(name) && !value.bytes().all(is_field_byte) {
+            return Err(Reason::PostForm(PostFault::FieldValue(name.into())));
+        }
         expanded.push((name, value));
     }
     Ok(expanded)
+}
+
+/// Whether the field of a form says what a header of a PUT would, or goes into one of the answer.
+fn stands_for_header(name: &str) -> bool {
+    const OTHERS: [&str; 6] =
+        ["acl", "cache-control", "expires", "redirect", "success_action_redirect", "success_action_status"];
+    name.starts_with("x-amz-") || name.starts_with("content-") || OTHERS.contains(&name)
 }
 
 /// An empty token is malformed, not absent; so is one that is not visible ASCII.

@@ -146,6 +146,12 @@ impl Sent {
         self
     }
 
+    /// The value of a field.
+    #[track_caller]
+    pub(crate) fn value(&self, name: &str) -> &str {
+        &self.fields.iter().find(|(have, _)| have == name).unwrap().1
+    }
+
     pub(crate) fn verdict(&self) -> Result<(), Reason> {
         self.verify().map(drop)
     }

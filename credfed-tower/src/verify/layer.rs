@@ -99,15 +99,16 @@ impl<R, A> VerifySigV4Layer<R, A> {
     /// Accepts POST forms: uploads from a browser, signed by a policy ([`Carrier::PostForm`]). Without this a form is
     /// a request without credentials.
     ///
-    /// `bucket` says which bucket the URL of a request names, [`path_style_bucket`] for `/bucket`; `None` where it
-    /// names none, or an object in one: then the request is no form. Host and `:authority` were not compared yet when
-    /// it is asked; a request in which they differ is refused afterwards.
+    /// `bucket` says which bucket the URL of a request names, [`path_style_bucket`] for `/bucket`,
+    /// [`virtual_hosted_bucket`] for `bucket.s3.example.com`; `None` where it names none, or an object in one: then
+    /// the request is no form. Host and `:authority` were not compared yet when it is asked; a request in which they
+    /// differ is refused afterwards.
     ///
     /// The fields are read first, within [`Limits`], and the inner service is called when signature, policy and every
     /// field by the policy were verified, and the authoriser agreed to a `PUT` of the object. It sees:
     /// - the method and the URL of the wire, `POST` to the bucket;
-    /// - the headers of the wire, without those that describe the form: `Content-Length`, `Content-Type` and their
-    ///   like;
+    /// - the headers of the wire, without those that describe the form: `Content-*`, `Cache-Control`, `Expires` and
+    ///   their like, which are fields of the form where they are meant for the object;
     /// - in the extensions a [`PostObject`] with the key and the fields that the policy covers;
     /// - as its body the bytes of the file. Its length is not known before its end. The last frame comes when the file
     ///   is as large as the policy allows and the form has ended behind it, or an error comes in its place.
@@ -118,6 +119,7 @@ impl<R, A> VerifySigV4Layer<R, A> {
     /// [`Limits`]: credfed_sigv4_verify::Limits
     /// [`PostObject`]: credfed_sigv4_verify::PostObject
     /// [`path_style_bucket`]: super::path_style_bucket
+    /// [`virtual_hosted_bucket`]: super::virtual_hosted_bucket
     #[must_use]
     pub fn accept_forms(self, bucket: impl Fn(&Parts) -> Option<Box<str>> + Send + Sync + 'static) -> Self {
         self.change(|shared| shared.forms = Some(Arc::new(bucket)))

@@ -84,7 +84,7 @@ mod watch;
 
 pub use self::body::{BodyError, VerifiedBody};
 pub use self::caller::Caller;
-pub use self::form::path_style_bucket;
+pub use self::form::{InvalidDomain, path_style_bucket, virtual_hosted_bucket};
 pub use self::future::VerifyFuture;
 pub use self::layer::VerifySigV4Layer;
 pub use self::reject::{AnswerBody, Refusal};

@@ -202,3 +202,6 @@ impl<B: Body<Data = Bytes>> Body for AnswerBody<B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

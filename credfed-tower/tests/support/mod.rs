@@ -5,6 +5,7 @@ pub mod chunked;
 pub mod form;
 pub mod log;
 pub mod upstream;
+pub mod wire;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -17,7 +18,7 @@ use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
     SigningSettings, UriPathNormalizationMode, sign,
 };
-use aws_sigv4::sign::v4;
+use aws_sigv4::sign::{v4, v4a};
 use bytes::Bytes;
 use credfed_core::{Clock, Secret};
 use credfed_sigv4_verify::{Profile, Verifier};
@@ -81,9 +82,15 @@ pub struct Signer {
     pub secret: String,
     pub token: Option<String>,
     pub region: String,
+    /// Signs with SigV4A, for these regions.
+    pub region_set: Option<String>,
     pub service: String,
     pub time: SystemTime,
     pub presign: Option<Duration>,
+    /// Signs User-Agent, Transfer-Encoding and X-Amzn-Trace-Id too, which `aws-sigv4` leaves out by itself.
+    pub leaves_nothing_out: bool,
+    /// Of services other than S3: signs the path as it stands.
+    pub keeps_path: bool,
 }
 
 impl Default for Signer {
@@ -93,9 +100,12 @@ impl Default for Signer {
             secret: secret().into(),
             token: None,
             region: REGION.into(),
+            region_set: None,
             service: "s3".into(),
             time: noon(),
             presign: None,
+            leaves_nothing_out: false,
+            keeps_path: false,
         }
     }
 }
@@ -111,20 +121,37 @@ impl Signer {
             settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
             settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         }
+        if self.keeps_path {
+            settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        }
+        if self.leaves_nothing_out {
+            settings.excluded_headers = Some(vec!["authorization".into()]);
+        }
         if let Some(expires) = self.presign {
             settings.signature_location = SignatureLocation::QueryParams;
             settings.payload_checksum_kind = PayloadChecksumKind::NoHeader;
             settings.expires_in = Some(expires);
         }
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name(&self.service)
-            .time(self.time)
-            .settings(settings)
-            .build()
-            .expect("parameters")
-            .into();
+        let params = match &self.region_set {
+            None => v4::SigningParams::builder()
+                .identity(&identity)
+                .region(&self.region)
+                .name(&self.service)
+                .time(self.time)
+                .settings(settings)
+                .build()
+                .expect("parameters")
+                .into(),
+            Some(regions) => v4a::SigningParams::builder()
+                .identity(&identity)
+                .region_set(regions)
+                .name(&self.service)
+                .time(self.time)
+                .settings(settings)
+                .build()
+                .expect("parameters")
+                .into(),
+        };
         let uri = request.uri().to_string();
         let instructions = {
             let headers =

@@ -23,6 +23,10 @@ const SLICE: usize = 4 * 1024;
 const OVERHEAD: usize = 64 * 1024;
 /// What may follow a file: the last boundary, or as much of another part as shows that it is one.
 const AFTER_FILE: usize = 16 * 1024;
+/// What may follow the last boundary. It is nobody's, and no size of the policy bounds it.
+const EPILOGUE: usize = 64 * 1024;
+/// What stands for the file's name in the value of a field.
+const FILENAME: &[u8] = b"${filename}";
 /// RFC 2046, 5.1.1.
 const LONGEST_BOUNDARY: usize = 70;
 
@@ -35,7 +39,11 @@ pub(in crate::verify) struct FormReader<B> {
     rest: Bytes,
     /// Whether the body has ended.
     ended: bool,
-    /// Bytes that multer was given in this stage.
+    /// Whether a field has the file's name in it.
+    names_file: bool,
+    /// Whether multer has looked through all that it holds.
+    waits: bool,
+    /// Bytes that multer was given in this stage, or that were read behind the last boundary.
     given: usize,
     most: usize,
 }
@@ -96,6 +104,8 @@ impl<B> FormReader<B> {
             stage: Stage::Between,
             rest: Bytes::new(),
             ended: false,
+            names_file: false,
+            waits: false,
             given: 0,
             most,
         })
@@ -114,9 +124,12 @@ where
         fields: &mut FormFields,
     ) -> Poll<Result<(), SourceError>> {
         loop {
+            if self.waits {
+                ready!(self.poll_give(cx, SLICE))?;
+            }
             let next = match &mut self.stage {
                 Stage::Between => match self.multipart.poll_next_field(cx) {
-                    Poll::Ready(Ok(Some(field))) => Some(begin(field, fields)?),
+                    Poll::Ready(Ok(Some(field))) => Some(begin(field, fields, self.names_file)?),
                     Poll::Ready(Ok(None)) => return Poll::Ready(Err(PostFault::FileMissing.into())),
                     Poll::Ready(Err(_)) => return Poll::Ready(Err(self.broken())),
                     Poll::Pending => None,
@@ -135,6 +148,7 @@ where
                     }
                     Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(self.broken())),
                     Poll::Ready(None) => {
+                        self.names_file |= value.windows(FILENAME.len()).any(|window| window == FILENAME);
                         fields.push(field.name().unwrap_or_default().as_bytes(), value)?;
                         Some(Stage::Between)
                     }
@@ -150,7 +164,7 @@ where
                     if self.given > self.most {
                         return Poll::Ready(Err(Reason::LimitExceeded(Limit::FormBytes).into()));
                     }
-                    ready!(self.poll_give(cx, SLICE))?;
+                    self.waits = true;
                 }
             }
         }
@@ -159,6 +173,12 @@ where
     /// Reads on in the file; `None` when the form has ended behind it as a form does.
     pub(super) fn poll_file(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SourceError>>> {
         loop {
+            if self.waits {
+                let slice = if matches!(self.stage, Stage::File(_)) { usize::MAX } else { SLICE };
+                if let Err(error) = ready!(self.poll_give(cx, slice)) {
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
             let next = match &mut self.stage {
                 Stage::File(field) => match Pin::new(field).poll_next(cx) {
                     Poll::Ready(Some(Ok(bytes))) if bytes.is_empty() => continue,
@@ -171,7 +191,10 @@ where
                     Poll::Pending => None,
                 },
                 Stage::AfterFile => match self.multipart.poll_next_field(cx) {
-                    Poll::Ready(Ok(None)) => Some(Stage::Epilogue),
+                    Poll::Ready(Ok(None)) => {
+                        self.given = 0;
+                        Some(Stage::Epilogue)
+                    }
                     Poll::Ready(Ok(Some(_))) => return Poll::Ready(Some(Err(PostFault::AfterFile.into()))),
                     Poll::Ready(Err(_)) => return Poll::Ready(Some(Err(self.broken()))),
                     Poll::Pending if self.given > AFTER_FILE => {
@@ -181,8 +204,15 @@ where
                 },
                 Stage::Epilogue => {
                     while !self.ended {
-                        if let Err(error) = ready!(self.poll_body(cx)) {
-                            return Poll::Ready(Some(Err(error)));
+                        match ready!(self.poll_body(cx)) {
+                            Ok(data) => {
+                                let length = data.map_or(0, |data| data.len());
+                                self.given = self.given.saturating_add(length);
+                            }
+                            Err(error) => return Poll::Ready(Some(Err(error))),
+                        }
+                        if self.given > EPILOGUE {
+                            return Poll::Ready(Some(Err(PostFault::AfterFile.into())));
                         }
                     }
                     Some(Stage::End)
@@ -194,12 +224,7 @@ where
             };
             match next {
                 Some(stage) => self.stage = stage,
-                None => {
-                    let slice = if matches!(self.stage, Stage::File(_)) { usize::MAX } else { SLICE };
-                    if let Err(error) = ready!(self.poll_give(cx, slice)) {
-                        return Poll::Ready(Some(Err(error)));
-                    }
-                }
+                None => self.waits = true,
             }
         }
     }
@@ -222,8 +247,14 @@ where
                 }
                 Poll::Ready(Ok(None)) => break,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending if self.rest.is_empty() && gathered.is_empty() => return Poll::Pending,
-                Poll::Pending => break,
+                Poll::Pending if most > SLICE && !self.rest.is_empty() => break,
+                // Of bytes that trickle in, each one would have multer look through all that it holds.
+                Poll::Pending => {
+                    if !gathered.is_empty() {
+                        self.rest = gathered.freeze();
+                    }
+                    return Poll::Pending;
+                }
             }
             // In the file multer passes everything on.
             if most > SLICE {
@@ -245,6 +276,7 @@ where
             self.given = self.given.saturating_add(piece.len());
             feed.next = Some(piece);
         }
+        self.waits = false;
         Poll::Ready(Ok(()))
     }
 
@@ -275,12 +307,25 @@ where
     }
 }
 
-fn begin(field: Field<'static>, fields: &mut FormFields) -> Result<Stage, Reason> {
+fn begin(field: Field<'static>, fields: &mut FormFields, names_file: bool) -> Result<Stage, Reason> {
     let name = field.name().ok_or(Reason::PostForm(PostFault::FieldName))?;
     if name.eq_ignore_ascii_case("file") {
+        // Lost where it is needed, it would make another key.
+        if names_file && field.file_name().is_none() && has_file_name(&field) {
+            return Err(Reason::PostForm(PostFault::FieldValue("file".into())));
+        }
         fields.file(field.file_name().map(str::as_bytes), None)?;
         return Ok(Stage::File(field));
     }
     let room = fields.room_for(name.as_bytes())?;
     Ok(Stage::Field { field, room, value: Vec::new() })
+}
+
+/// Whether a file has a name, though it may be one that multer does not read: not UTF-8, without an end, or of RFC 8187.
+fn has_file_name(field: &Field<'static>) -> bool {
+    const FILE_NAME: &[u8] = b"filename";
+    let disposition = field.headers().get(header::CONTENT_DISPOSITION).map(header::HeaderValue::as_bytes);
+    disposition.is_some_and(|text| {
+        text.windows(FILE_NAME.len()).any(|window| window.eq_ignore_ascii_case(FILE_NAME))
+    })
 }

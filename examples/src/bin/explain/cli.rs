@@ -12,8 +12,8 @@ use humantime::parse_rfc3339;
 ///
 /// Reads raw HTTP requests, each from a file of its own, with line ends of either kind. For each it prints the carrier,
 /// the payload mode, the canonical request and the string to sign as they have to be, the verdict with AWS's code, and
-/// for a refusal the rule that it breaks and the nearest likely cause. The secret is never printed, and neither is the
-/// signature that would have been right.
+/// for a refusal the rule that it breaks and the nearest likely cause. Of a POST form the policy is what is signed. The
+/// secret is never printed, and neither is the signature that would have been right.
 ///
 /// Ends with 0 if all requests are accepted, 1 if one is refused, 2 if it could not be used like this.
 #[derive(Debug, Parser)]
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Leave session tokens, cookies and customer keys out of the canonical request, to hand it on
+    /// Leave session tokens, cookies, customer keys and policies out of what is shown, to hand it on
     #[arg(long)]
     pub(crate) redact: bool,
 

@@ -12,9 +12,11 @@ use credfed_sigv4_verify::{
     UnsignedPayload, VerifiedHead, Verifier, VerifierBuilder,
 };
 use http::request::Parts;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::causes;
 use crate::cli::Arguments;
+use crate::form::{self, Form};
 use crate::raw::Caught;
 
 /// What is known of one request.
@@ -22,6 +24,8 @@ pub(crate) struct Judgement {
     pub(crate) carrier: Option<Carrier>,
     pub(crate) payload_mode: Option<PayloadMode>,
     pub(crate) preimage: Option<Preimage>,
+    /// The policy in base64: what is signed of a form.
+    pub(crate) policy: Option<String>,
     pub(crate) verdict: Verdict,
     /// What most likely went wrong.
     pub(crate) cause: Option<String>,
@@ -37,7 +41,7 @@ pub(crate) enum Verdict {
 impl Judgement {
     pub(crate) fn no_request(why: String) -> Self {
         let verdict = Verdict::NoRequest(why);
-        Self { carrier: None, payload_mode: None, preimage: None, verdict, cause: None }
+        Self { carrier: None, payload_mode: None, preimage: None, policy: None, verdict, cause: None }
     }
 
     pub(crate) fn is_accepted(&self) -> bool {
@@ -55,7 +59,7 @@ pub(crate) struct Judge {
 }
 
 enum Keys {
-    One { access_key: String, key: ResolvedKey, token: Option<Secret> },
+    One { access_key: String, secret: Secret, key: ResolvedKey, token: Option<Secret> },
     Sealed(SealedSessions),
 }
 
@@ -70,10 +74,11 @@ impl Judge {
             (None, Some(access_key), Some(name)) => {
                 let secret = std::env::var(name)
                     .map_err(|_| format!("--secret-env: {name} is not set, or no text"))?;
+                let secret = Secret::new(secret);
                 let token = arguments.session_token.clone();
                 let kind = if token.is_some() { KeyKind::Temporary } else { KeyKind::Static };
-                let key = ResolvedKey::new(secret, kind, 0);
-                Keys::One { access_key: access_key.clone(), key, token }
+                let key = ResolvedKey::new(secret.expose(), kind, 0);
+                Keys::One { access_key: access_key.clone(), secret, key, token }
             }
             _ => return Err("--access-key and --secret-env are needed, or --token-ring".into()),
         };
@@ -88,11 +93,14 @@ impl Judge {
         Ok(judge)
     }
 
-    pub(crate) fn judge(&self, caught: &Caught) -> Judgement {
+    pub(crate) async fn judge(&self, caught: &Caught) -> Judgement {
         let (verifier, loose) = match (self.verifier(self.profile, Knobs::new()), self.loose()) {
             (Ok(verifier), Ok(loose)) => (verifier, loose),
             (Err(error), _) | (_, Err(error)) => return Judgement::no_request(error.to_string()),
         };
+        if self.profile == Profile::S3 && form::is_one(&caught.parts) {
+            return self.judge_form(&verifier, caught).await;
+        }
         let parsed = verifier.parse(&caught.parts);
         let verdict = match &parsed {
             Ok(signed) => {
@@ -110,9 +118,55 @@ impl Judge {
             carrier: shown.as_ref().map(SignedRequest::carrier),
             payload_mode: shown.as_ref().map(SignedRequest::payload_mode),
             preimage: shown.and_then(|signed| signed.preimage(Some(caught.body_sha256))),
+            policy: None,
             verdict,
             cause,
         }
+    }
+
+    async fn judge_form(&self, verifier: &Verifier, caught: &Caught) -> Judgement {
+        let form = Form::read(verifier, caught).await;
+        let verdict = form.as_ref().map_err(Clone::clone).and_then(|form| self.form(verifier, form));
+        let verdict = verdict.map_or_else(Verdict::Refused, |()| Verdict::Accepted);
+        let cause = match &verdict {
+            Verdict::Refused(Reason::SignatureMismatch) => Some(
+                "the secret is another one, or the policy was changed after signing: compare it, in base64, with the \
+                 client's own"
+                    .into(),
+            ),
+            Verdict::Refused(reason) => causes::likely(self, caught, reason),
+            Verdict::Accepted | Verdict::NoRequest(_) => None,
+        };
+        let policy = form.ok().map(|form| form.policy);
+        Judgement {
+            carrier: Some(Carrier::PostForm),
+            payload_mode: None,
+            preimage: None,
+            policy,
+            verdict,
+            cause,
+        }
+    }
+
+    fn form(&self, verifier: &Verifier, form: &Form) -> Result<(), Reason> {
+        let signed = verifier.parse_form(&form.fields)?;
+        let key = self.key(signed.access_key(), signed.session_token())?;
+        let (_, sizes) = verifier.verify_form(&signed, key.as_ref(), self.now)?.into_parts();
+        let mut check = sizes.into_body_check();
+        check.push(form.file.clone())?;
+        check.finish()
+    }
+
+    /// A text of the client's without the secret, which a client may have sent where its access key id belongs.
+    pub(crate) fn without_secret(&self, text: String) -> String {
+        const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+        let Keys::One { secret, .. } = &self.keys else { return text };
+        let secret = secret.expose();
+        let escaped = Secret::new(utf8_percent_encode(secret, UNRESERVED).to_string());
+        if secret.is_empty() {
+            return text;
+        }
+        text.replace(secret, "<secret>").replace(escaped.expose(), "<secret>")
     }
 
     /// Whether the request would be accepted if its head were `parts`, by `profile` and with rules loosened.
@@ -128,13 +182,14 @@ impl Judge {
     }
 
     fn verifier(&self, profile: Profile, knobs: Knobs) -> Result<Verifier, BuildError> {
-        let builder = Verifier::builder().region(self.region.as_str()).service(self.service.as_str());
+        let builder =
+            Verifier::builder().region(self.region.as_str()).service(self.service.as_str()).accept_sigv4a();
         lenient(builder.danger(knobs), profile).build()
     }
 
     /// Reads what others refuse to read.
     fn loose(&self) -> Result<Verifier, BuildError> {
-        let builder = Verifier::builder().any_region().any_service();
+        let builder = Verifier::builder().any_region().any_service().accept_sigv4a();
         let knobs = Knobs::new().accept_non_normal_paths();
         lenient(builder.danger(knobs), self.profile).build()
     }
@@ -160,7 +215,7 @@ impl Judge {
         signed: &SignedRequest<'_>,
         caught: &Caught,
     ) -> Result<VerifiedHead, Reason> {
-        let key = self.key(signed)?;
+        let key = self.key(signed.access_key(), signed.session_token())?;
         match signed.needs_body_hash() {
             true => verifier.verify_with_body_hash(signed, key.as_ref(), self.now, caught.body_sha256),
             false => verifier.verify(signed, key.as_ref(), self.now),
@@ -168,17 +223,17 @@ impl Judge {
     }
 
     /// The key of the request's access key id and session token, if there is one.
-    fn key(&self, signed: &SignedRequest<'_>) -> Result<Option<ResolvedKey>, Reason> {
+    fn key(&self, id: &str, token: Option<&str>) -> Result<Option<ResolvedKey>, Reason> {
         match &self.keys {
-            Keys::One { access_key, .. } if access_key != signed.access_key() => Ok(None),
-            Keys::One { key, token, .. } => match (token, signed.session_token()) {
+            Keys::One { access_key, .. } if access_key != id => Ok(None),
+            Keys::One { key, token: own, .. } => match (own, token) {
                 (Some(ours), Some(theirs)) if ours.expose() != theirs => Err(Reason::InvalidToken),
                 _ => Ok(Some(key.clone())),
             },
             Keys::Sealed(sessions) => {
-                let Some(token) = signed.session_token() else { return Ok(None) };
+                let Some(token) = token else { return Ok(None) };
                 let mut scratch = Scratch::new();
-                let opened = sessions.open(signed.access_key(), token, self.now, &mut scratch);
+                let opened = sessions.open(id, token, self.now, &mut scratch);
                 let session = opened.map_err(|error| match error {
                     OpenError::Expired => Reason::ExpiredToken,
                     _ => Reason::InvalidToken,

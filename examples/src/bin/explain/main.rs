@@ -3,6 +3,7 @@
 
 mod causes;
 mod cli;
+mod form;
 mod judge;
 mod raw;
 mod report;
@@ -41,18 +42,21 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let mut out = io::stdout().lock();
     let mut all_accepted = true;
+    let shown = (arguments.protocol(), arguments.redact);
     let standard_input = [STANDARD_INPUT.into()];
     let files = if arguments.files.is_empty() { &standard_input } else { arguments.files.as_slice() };
     for file in files {
-        let bytes = read(file).map_err(|error| format!("{file}: {error}"))?;
-        let judgement = match runtime.block_on(raw::request(bytes)) {
-            Ok(request) => judge.judge(&request),
-            Err(why) => Judgement::no_request(why),
-        };
+        let bytes = read(file).map_err(|error| format!("{}: {error}", report::visible(file)))?;
+        let judgement = runtime.block_on(async {
+            match raw::request(bytes).await {
+                Ok(request) => judge.judge(&request).await,
+                Err(why) => Judgement::no_request(why),
+            }
+        });
         all_accepted &= judgement.is_accepted();
         match arguments.json {
-            true => report::json(&mut out, file, &judgement, arguments.protocol(), arguments.redact)?,
-            false => report::text(&mut out, file, &judgement, arguments.protocol(), arguments.redact)?,
+            true => report::json(&mut out, file, &judge, &judgement, shown)?,
+            false => report::text(&mut out, file, &judge, &judgement, shown)?,
         }
     }
     out.flush()?;

@@ -4,14 +4,17 @@ use std::convert::Infallible;
 use std::sync::Mutex;
 
 use bytes::Bytes;
+use credfed_sigv4_verify::Algorithm;
+use http::header::AUTHORIZATION;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use sha2::{Digest, Sha256};
+use tokio::io::AsyncReadExt;
 
 /// The head, and the whole body, or as much of it as there was.
 pub(crate) struct Caught {
@@ -21,13 +24,25 @@ pub(crate) struct Caught {
     pub(crate) is_complete: bool,
 }
 
+impl Caught {
+    /// Whether it says that it was signed with SigV4A.
+    pub(crate) fn is_asymmetric(&self) -> bool {
+        let algorithm = Algorithm::EcdsaP256Sha256.as_str();
+        let header = self.parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        let query = self.parts.uri.query().unwrap_or_default();
+        header.is_some_and(|header| header.starts_with(algorithm.as_bytes()))
+            || query.split('&').any(|pair| pair.strip_prefix("X-Amz-Algorithm=") == Some(algorithm))
+    }
+}
+
 /// Reads the first request of `bytes`.
 ///
 /// Line ends may have lost their carriage returns, folded lines are joined as RFC 9112, 5.2 has it, and a head that was
 /// shown as HTTP/2 is read as HTTP/1.1.
 pub(crate) async fn request(bytes: Bytes) -> Result<Caught, String> {
     let (head, body) = split(&bytes);
-    let wire = [head_as_sent(head).as_slice(), body].concat();
+    let head = head_as_sent(head);
+    let wire = AsyncReadExt::chain(head.as_slice(), body);
     let caught = Mutex::new(None);
     let service = service_fn(async |request: Request<Incoming>| {
         let (parts, mut incoming) = request.into_parts();
@@ -51,7 +66,7 @@ pub(crate) async fn request(bytes: Bytes) -> Result<Caught, String> {
         });
         Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
     });
-    let io = TokioIo::new(tokio::io::join(wire.as_slice(), tokio::io::sink()));
+    let io = TokioIo::new(tokio::io::join(wire, tokio::io::sink()));
     let served =
         http1::Builder::new().half_close(true).max_headers(1_000).serve_connection(io, service).await;
     match (caught.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner), served) {

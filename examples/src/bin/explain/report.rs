@@ -2,10 +2,12 @@
 
 use std::io::{self, Write};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use credfed_sigv4_verify::{Carrier, PayloadMode, Protocol};
 use serde::Serialize;
 
-use crate::judge::{Judgement, Verdict};
+use crate::judge::{Judge, Judgement, Verdict};
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -22,23 +24,33 @@ struct Line<'a> {
 pub(crate) fn json(
     out: &mut impl Write,
     file: &str,
+    judge: &Judge,
     judgement: &Judgement,
-    protocol: Protocol,
-    redact: bool,
+    (protocol, redact): (Protocol, bool),
 ) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, &line(file, judgement, protocol, redact))?;
+    let json = serde_json::to_string(&line(file, judge, judgement, (protocol, redact)))?;
+    // A terminal obeys control characters beyond ASCII too, which JSON leaves as they are.
+    for character in json.chars() {
+        if is_harmless(character) {
+            write!(out, "{character}")?;
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+        }
+    }
     writeln!(out)
 }
 
 pub(crate) fn text(
     out: &mut impl Write,
     file: &str,
+    judge: &Judge,
     judgement: &Judgement,
-    protocol: Protocol,
-    redact: bool,
+    (protocol, redact): (Protocol, bool),
 ) -> io::Result<()> {
-    let line = line(file, judgement, protocol, redact);
-    writeln!(out, "{file}")?;
+    let line = line(file, judge, judgement, (protocol, redact));
+    writeln!(out, "{}", visible(file))?;
     if let Some(carrier) = judgement.carrier {
         writeln!(out, "  carrier   {}", carrier_name(carrier))?;
     }
@@ -50,23 +62,34 @@ pub(crate) fn text(
         None => writeln!(out, "  verdict   {}", line.verdict)?,
     }
     match (line.rule, &line.reason) {
-        (Some(rule), Some(reason)) => writeln!(out, "  reason    {reason} (rule {rule})")?,
-        (None, Some(reason)) => writeln!(out, "  reason    {reason}")?,
+        (Some(rule), Some(reason)) => {
+            writeln!(out, "  reason    {} (rule {rule})", visible(reason))?;
+        }
+        (None, Some(reason)) => writeln!(out, "  reason    {}", visible(reason))?,
         (_, None) => {}
     }
-    let texts =
-        [("canonical request", line.canonical_request.as_deref()), ("string to sign", line.string_to_sign)];
+    let policy = judgement.policy.as_deref().filter(|_| line.string_to_sign.is_some()).and_then(decoded);
+    let texts = [
+        ("canonical request", line.canonical_request.as_deref()),
+        ("policy", policy.as_deref()),
+        ("string to sign", line.string_to_sign),
+    ];
     for (name, text) in texts {
         let Some(text) = text else { continue };
         writeln!(out, "  {name}")?;
         for line in text.split('\n') {
-            writeln!(out, "    | {}", line.escape_debug())?;
+            writeln!(out, "    | {}", visible(line))?;
         }
     }
     Ok(())
 }
 
-fn line<'a>(file: &'a str, judgement: &'a Judgement, protocol: Protocol, redact: bool) -> Line<'a> {
+fn line<'a>(
+    file: &'a str,
+    judge: &Judge,
+    judgement: &'a Judgement,
+    (protocol, redact): (Protocol, bool),
+) -> Line<'a> {
     let (verdict, code, status, rule, reason) = match &judgement.verdict {
         Verdict::Accepted => ("accepted", None, 200, None, None),
         Verdict::Refused(reason) => (
@@ -88,13 +111,29 @@ fn line<'a>(file: &'a str, judgement: &'a Judgement, protocol: Protocol, redact:
         code,
         status,
         rule,
-        reason,
-        canonical_request: preimage.map(|preimage| match redact {
-            true => preimage.redacted(),
-            false => preimage.canonical_request().into_owned(),
+        reason: reason.map(|reason| judge.without_secret(reason)),
+        canonical_request: preimage.map(|preimage| {
+            judge.without_secret(match redact {
+                true => preimage.redacted(),
+                false => preimage.canonical_request().into_owned(),
+            })
         }),
-        string_to_sign: preimage.map(|preimage| preimage.string_to_sign()),
+        string_to_sign: match (&judgement.policy, preimage) {
+            // A policy may hold a session token.
+            (Some(_), _) if redact => None,
+            (Some(policy), _) => {
+                let has_secret =
+                    decoded(policy).is_some_and(|text| judge.without_secret(text.clone()) != text);
+                (!has_secret).then_some(policy)
+            }
+            (None, preimage) => preimage.map(|preimage| preimage.string_to_sign()),
+        },
     }
+}
+
+/// A policy as JSON.
+fn decoded(policy: &str) -> Option<String> {
+    STANDARD.decode(policy).ok().map(|policy| String::from_utf8_lossy(&policy).into_owned())
 }
 
 fn carrier_name(carrier: Carrier) -> &'static str {
@@ -115,4 +154,20 @@ fn payload_name(mode: &PayloadMode) -> &'static str {
         PayloadMode::Chunked(_) => "in chunks that are not signed, with a checksum behind them",
         _ => "another one",
     }
+}
+
+/// A text for a terminal: as it is, but for what would not be seen, or do something.
+pub(crate) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            harmless if is_harmless(harmless) => shown.push(harmless),
+            other => shown.extend(other.escape_debug()),
+        }
+    }
+    shown
+}
+
+fn is_harmless(character: char) -> bool {
+    matches!(character, ' '..='~') || character.escape_debug().eq([character])
 }

@@ -12,15 +12,19 @@ use crate::visitors::Visitors;
 pub(crate) fn print(
     mut out: impl Write,
     listening: SocketAddr,
+    is_tls: bool,
     region: &Region,
     visitors: Option<&Visitors>,
     key: Option<&Key>,
 ) -> io::Result<()> {
-    let address = reachable(listening);
-    writeln!(out, "export AWS_ENDPOINT_URL=http://{address}")?;
-    writeln!(out, "export AWS_ALLOW_HTTP=true")?;
+    let scheme = if is_tls { "https" } else { "http" };
+    let url = format!("{scheme}://{}", reachable(listening));
+    writeln!(out, "export AWS_ENDPOINT_URL={url}")?;
+    if !is_tls {
+        writeln!(out, "export AWS_ALLOW_HTTP=true")?;
+    }
     if let Some(visitors) = visitors {
-        writeln!(out, "export AWS_ENDPOINT_URL_STS=http://{address}")?;
+        writeln!(out, "export AWS_ENDPOINT_URL_STS={url}")?;
         writeln!(out, "export AWS_ROLE_ARN={}", visitors.role_arn)?;
         writeln!(out, "export AWS_ROLE_SESSION_NAME=visitor")?;
         writeln!(out, "export AWS_WEB_IDENTITY_TOKEN_FILE={}", visitors.token_file.display())?;

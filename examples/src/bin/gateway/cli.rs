@@ -10,6 +10,7 @@ use credfed_core::aws::sts::{AssumeRoleWithWebIdentityRequest, StsEndpoint};
 use credfed_core::{AwsCredentials, ProviderError, Secret};
 
 use crate::endpoint::{Endpoint, Region};
+use crate::tls::TlsFiles;
 
 /// An S3 gateway that knows no S3 operation: it verifies the caller's signature, asks what the caller's key may do,
 /// and signs what is allowed anew, with its own credential, for the upstream. No caller holds that credential.
@@ -24,7 +25,8 @@ use crate::endpoint::{Endpoint, Region};
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version)]
 pub(crate) struct Arguments {
-    /// Address and port to listen on; port 0 takes a free one. Plain HTTP: put TLS in front of anything but loopback
+    /// Address and port to listen on; port 0 takes a free one. Plain HTTP unless there is --tls-cert: put TLS in
+    /// front of anything but loopback
     #[arg(
         long,
         value_name = "ADDR:PORT",
@@ -34,6 +36,16 @@ pub(crate) struct Arguments {
         value_parser = address
     )]
     listen: SocketAddr,
+
+    /// Serve TLS (1.2 and 1.3; HTTP/2 and HTTP/1.1) with this certificate: a file in PEM, the gateway's own
+    /// certificate first and those between it and the root after it. Read at the start; it has to name the host that
+    /// clients connect to
+    #[arg(long, value_name = "PATH", env = "GATEWAY_TLS_CERT", hide_env_values = true, requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The private key of --tls-cert: a file in PEM, not encrypted, which nobody else should be able to read
+    #[arg(long, value_name = "PATH", env = "GATEWAY_TLS_KEY", hide_env_values = true, requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 
     /// The S3 endpoint to forward to, for example `https://s3.eu-west-1.amazonaws.com`; path-style, no path of its
     /// own. Without it an embedded cloud in a temporary folder, whose content goes when the gateway ends
@@ -149,7 +161,7 @@ pub(crate) struct Arguments {
     token_ring: Option<PathBuf>,
 
     /// Run a client through everything, good and bad requests, say what came of each, and end; 1 if one failed
-    #[arg(long, conflicts_with_all = ["keys", "listen", "roles", "token_ring", "issuer", "upstream_sts"])]
+    #[arg(long, conflicts_with_all = ["keys", "listen", "roles", "tls_cert", "token_ring", "issuer", "upstream_sts"])]
     self_test: bool,
 }
 
@@ -161,6 +173,7 @@ fn address(text: &str) -> Result<SocketAddr, &'static str> {
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
+    pub(crate) tls: Option<TlsFiles>,
     pub(crate) region: Region,
     pub(crate) upstream: Option<ExternalUpstream>,
     pub(crate) issuer: Option<IssuerSettings>,
@@ -231,10 +244,31 @@ impl Settings {
                 },
             }),
         };
-        let Arguments { listen, issuer, issuer_state, issuer_subject, keys, roles, token_ring, .. } =
-            arguments;
+        let Arguments {
+            listen,
+            tls_cert,
+            tls_key,
+            issuer,
+            issuer_state,
+            issuer_subject,
+            keys,
+            roles,
+            token_ring,
+            ..
+        } = arguments;
         let issuer = issuer.map(|url| IssuerSettings { url, state: issuer_state, subject: issuer_subject });
-        Ok(Self { listen, region, upstream, issuer, keys, roles, token_ring, self_test: arguments.self_test })
+        let tls = tls_cert.zip(tls_key).map(|(cert, key)| TlsFiles { cert, key });
+        Ok(Self {
+            listen,
+            tls,
+            region,
+            upstream,
+            issuer,
+            keys,
+            roles,
+            token_ring,
+            self_test: arguments.self_test,
+        })
     }
 }
 

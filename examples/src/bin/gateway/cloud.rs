@@ -23,7 +23,6 @@ use http::{Response, StatusCode};
 use s3s::HttpError;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -35,6 +34,7 @@ use crate::front::Front;
 use crate::identity::{Identity, network};
 use crate::keys::Key;
 use crate::serve::{self, Serves};
+use crate::store::Store;
 
 const ACCOUNT: &str = "111122223333";
 const ROLE: &str = "gateway";
@@ -139,7 +139,7 @@ fn s3(
 /// The store, and the key that nobody but the layer before it ever learns.
 fn store(folder: &TempDir) -> io::Result<(S3Service, AwsCredentials)> {
     let key = Key::generate().map_err(io::Error::other)?;
-    let files = FileSystem::new(folder.path()).map_err(|error| io::Error::other(format!("{error:?}")))?;
+    let files = Store::new(folder.path()).map_err(|error| io::Error::other(format!("{error:?}")))?;
     let mut service = S3ServiceBuilder::new(files);
     service.set_auth(SimpleAuth::from_single(key.access_key_id.as_str(), key.secret.expose()));
     let secret = Secret::new(key.secret.expose().to_owned());
@@ -204,6 +204,25 @@ mod tests {
         let session = stand.session(ROLE, SUBJECT, AUDIENCE).await.unwrap();
         let [listed, created] = stand.list_and_create(session).await;
         assert_eq!((listed.0, created.0), (200, 200), "{listed:?} {created:?}");
+    }
+
+    #[tokio::test]
+    async fn the_store_has_a_key_beside_those_below_it_and_keeps_a_bucket_that_is_not_empty() {
+        let stand = Stand::start().await;
+        let session = stand.session(ROLE, SUBJECT, AUDIENCE).await.unwrap();
+        let ask = |request| probe::ask(&stand.cloud.endpoint, &stand.region, session.clone(), request);
+        for path in ["/a-bucket", "/a-bucket/a", "/a-bucket/a/b", "/a-bucket/a//b", "/a-bucket/a%20%2B/"] {
+            let (status, body) = ask(Request::put(path)).await;
+            assert_eq!(status, 200, "{path}: {body}");
+        }
+        let (_, listed) = ask(Request::get("/a-bucket?list-type=2&delimiter=%2F&encoding-type=url")).await;
+        for shown in ["<Key>a</Key>", "<Prefix>a/</Prefix>", "<Prefix>a%20%2B/</Prefix>", "<KeyCount>3<"] {
+            assert!(listed.contains(shown), "{shown}: {listed}");
+        }
+        let (status, body) = ask(Request::delete("/a-bucket")).await;
+        assert!(status == 409 && body.contains("<Code>BucketNotEmpty</Code>"), "{status} {body}");
+        let (status, body) = ask(Request::put("/no-bucket/a")).await;
+        assert!(status == 404 && body.contains("<Code>NoSuchBucket</Code>"), "{status} {body}");
     }
 
     #[tokio::test]

@@ -10,7 +10,6 @@ use credfed_core::runtime::TokioRuntime;
 use credfed_core::session::{Revocation, SealedSessions};
 use credfed_core::{Clock, SystemClock};
 use credfed_tower::oidc::OidcDiscovery;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::cli::Settings;
@@ -19,6 +18,7 @@ use crate::endpoint::Region;
 use crate::gateway::{self, Callers};
 use crate::identity::{Identity, LocalProvider, RELOAD_EVERY};
 use crate::keys::{self, Key};
+use crate::serve::Port;
 use crate::upstream::{self, Upstream};
 use crate::visitors::{self, Visitors};
 use crate::{roles, serve};
@@ -92,7 +92,7 @@ impl House {
     /// `stop` came first.
     pub(crate) async fn open(
         &mut self,
-        listener: TcpListener,
+        port: impl Into<Port>,
         region: &Region,
         stop: impl Future<Output = ()> + Send + 'static,
         hurry: impl Future<Output = ()> + Send + 'static,
@@ -100,7 +100,7 @@ impl House {
         let callers = std::mem::take(&mut self.callers);
         let service = gateway::service(&self.upstream, region, callers, self.discovery.take())?;
         // Whoever gives out the credential may want to read the gateway's own keys first, so it serves already.
-        let mut serving = tokio::spawn(serve::serve(listener, service, stop, hurry));
+        let mut serving = tokio::spawn(serve::serve(port.into(), service, stop, hurry));
         tokio::select! {
             checked = self.upstream.check(&TokioRuntime) => {
                 checked.map_err(|error| upstream::advice(&error))?;
@@ -133,6 +133,7 @@ mod tests {
     use credfed_core::AwsCredentials;
     use http::Request;
     use tempfile::TempDir;
+    use tokio::net::TcpListener;
 
     use super::*;
     use crate::background::Background;
@@ -149,6 +150,7 @@ mod tests {
     fn settings() -> Settings {
         Settings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            tls: None,
             region: Region::parse("eu-west-1", "--region").unwrap(),
             upstream: None,
             issuer: None,

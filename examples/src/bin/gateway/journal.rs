@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use credfed_sigv4_verify::{Protocol, Reason};
 use credfed_tower::sts::StsError;
+use credfed_tower::{Caller, PayloadSha256, Principal};
 use http::{Request, Response};
 use tower_http::classify::{ServerErrorsAsFailures, SharedClassifier};
 use tower_http::trace::{MakeSpan, OnResponse, TraceLayer};
@@ -15,6 +16,8 @@ use tracing::{Level, Metadata, Span};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::policy::Holder;
 
 /// Starts the log. `RUST_LOG` says how much (`info` unless told), within the bounds of [`is_for_a_log`].
 pub(crate) fn start() {
@@ -67,6 +70,32 @@ impl<B> OnResponse<B> for AnswerLine {
             None => tracing::info!(status, millis, "answered"),
         }
     }
+}
+
+/// Notes at `debug` where the signature of a verified request stood and how it covers the body. Stands right behind the
+/// verifying layer, since what it looks at is stripped next.
+pub(crate) fn note_verified<B>(request: Request<B>) -> Request<B> {
+    if let Some(caller) = request.extensions().get::<Caller<Principal<Holder>>>() {
+        let (carrier, key) = (caller.carrier(), caller.key_kind());
+        tracing::debug!(?carrier, ?key, payload = payload(&request), "verified");
+    }
+    request
+}
+
+/// The value of x-amz-content-sha256 that was verified, with no hash in it.
+fn payload<B>(request: &Request<B>) -> &'static str {
+    const MODES: [&str; 4] = [
+        "UNSIGNED-PAYLOAD",
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+        "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+    ];
+    if request.extensions().get::<PayloadSha256>().is_some() {
+        return "SHA256";
+    }
+    let sent = request.headers().get("x-amz-content-sha256").and_then(|value| value.to_str().ok());
+    // A presigned URL has it in its query, or has none.
+    sent.and_then(|sent| MODES.into_iter().find(|mode| *mode == sent)).unwrap_or("UNSIGNED-PAYLOAD")
 }
 
 /// The code that the client was told, and the reason that it was not told. [`Front`](crate::front::Front) says whose

@@ -1,8 +1,9 @@
 //! What is left of a request's body when the answer stands already.
 //!
 //! A server that answers early and closes, with the client still writing, resets the connection, and the client may
-//! never read why it was refused. So a moderate rest is read and thrown away first; where it is large, or the client
-//! waits for `100 Continue` before it sends anything, the answer says that the connection ends with it.
+//! never read why it was refused; over HTTP/2 it resets the stream, and some clients take that for a failure of the
+//! transport. So a moderate rest is read and thrown away first; where it is large, or the client waits for
+//! `100 Continue` before it sends anything, the answer over HTTP/1 says that the connection ends with it.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,10 +63,10 @@ where
         async move {
             let mut response = answering.await?;
             let rest = home.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let Some(mut rest) = rest.filter(|body| one_by_one && !body.is_end_stream()) else {
+            let Some(mut rest) = rest.filter(|body| !body.is_end_stream()) else {
                 return Ok(response);
             };
-            if waits || !read_away(&mut rest).await {
+            if (waits || !read_away(&mut rest).await) && one_by_one {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok(response)
@@ -129,5 +130,51 @@ impl Body for LentBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures::stream::{self, StreamExt};
+    use http_body_util::{Empty, StreamBody};
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use hyper_util::server::conn::auto::Builder;
+    use hyper_util::service::TowerToHyperService;
+    use tower::service_fn;
+
+    use super::*;
+
+    /// More than a window: it comes to its end only where somebody reads it.
+    const FRAMES: usize = 512;
+
+    #[tokio::test]
+    async fn over_http_2_an_early_answer_waits_for_a_moderate_rest_too() {
+        let refusing = Linger::new(service_fn(|_: Request<LentBody>| async {
+            Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+        }));
+        let (client, server) = tokio::io::duplex(1 << 16);
+        let server = Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(server), TowerToHyperService::new(refusing))
+            .into_owned();
+        tokio::spawn(server);
+        let (mut client, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(client)).await.unwrap();
+        tokio::spawn(connection);
+
+        let ended = Arc::new(Mutex::new(false));
+        let frames =
+            stream::iter(0..FRAMES).map(|_| Ok::<_, Infallible>(Frame::data(Bytes::from(vec![0; 4096]))));
+        let told = Arc::clone(&ended);
+        let end = stream::poll_fn(move |_| {
+            *told.lock().unwrap() = true;
+            Poll::Ready(None)
+        });
+        let request =
+            Request::put("http://gateway.example/").body(StreamBody::new(frames.chain(end))).unwrap();
+        let answer = client.send_request(request).await.unwrap();
+        assert!(answer.status().is_success());
+        assert!(*ended.lock().unwrap(), "the answer came first, and with it a reset of the stream");
     }
 }

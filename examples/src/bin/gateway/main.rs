@@ -32,6 +32,8 @@ mod rights;
 mod roles;
 mod self_test;
 mod serve;
+mod store;
+mod tls;
 mod trusts;
 mod upstream;
 mod visitors;
@@ -47,6 +49,8 @@ use tokio::sync::oneshot;
 use crate::causes::causes;
 use crate::cli::{Arguments, Settings};
 use crate::house::House;
+use crate::serve::Port;
+use crate::tls::Tls;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -66,21 +70,25 @@ async fn main() -> ExitCode {
 async fn run(mut settings: Settings) -> Result<ExitCode, Box<dyn Error>> {
     // First of all, so that no interruption leaves a folder behind.
     let (stop, hurry) = interrupts()?;
+    let tls = settings.tls.as_ref().map(Tls::read).transpose()?;
+    let is_tls = tls.is_some();
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {}", settings.listen, why_not(&error)))?;
     let address = listener.local_addr()?;
     let mut house = House::build(&mut settings).await?;
     let (keys, roles) = (house.callers.keys.len(), house.callers.roles());
-    let Some(serving) = house.open(listener, &settings.region, stop, hurry).await? else {
+    let port = Port { listener, tls };
+    let Some(serving) = house.open(port, &settings.region, stop, hurry).await? else {
         return Ok(ExitCode::SUCCESS);
     };
     let House { upstream, visitors, made, .. } = &house;
-    if !address.ip().is_loopback() {
-        tracing::warn!(%address, "other machines can reach this plain HTTP port: put TLS in front of it");
+    if !is_tls && !address.ip().is_loopback() {
+        tracing::warn!(%address, "other machines can reach this plain HTTP port: put TLS in front of it, or name a \
+                                  certificate with --tls-cert and --tls-key");
     }
     tracing::info!(%address, %upstream, keys, roles, "the gateway listens; paste the lines below elsewhere");
-    banner::print(io::stdout(), address, &settings.region, visitors.as_ref(), made.as_ref())?;
+    banner::print(io::stdout(), address, is_tls, &settings.region, visitors.as_ref(), made.as_ref())?;
     serving.await?;
     Ok(ExitCode::SUCCESS)
 }

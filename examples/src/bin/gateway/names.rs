@@ -37,10 +37,12 @@ impl BucketName {
 }
 
 impl ObjectKey {
-    /// At most 1,024 bytes, with no segment that is empty (but for one trailing slash), `.` or `..`: such keys are
-    /// legal in S3, but servers and proxies that fold them would reach another object than the one that was judged.
+    /// At most 1,024 bytes, with no slash at the start and no segment that is `.` or `..`: such keys are legal in S3,
+    /// but servers and proxies that fold them, or take them for a path from the root, would reach another object than
+    /// the one that was judged. Empty segments within a key are let through: whoever folds them stays below the
+    /// prefix of every grant, since no such prefix has one.
     pub(crate) fn parse(decoded: String) -> Option<Self> {
-        let good = !decoded.is_empty() && decoded.len() <= 1024 && is_plain(&decoded);
+        let good = !decoded.is_empty() && has_one_reading(&decoded);
         good.then_some(Self(decoded))
     }
 
@@ -50,10 +52,14 @@ impl ObjectKey {
 }
 
 impl KeyPrefix {
-    /// The same rules as for a key, and it may be empty.
+    /// What is granted. The same rules as for a key, and no empty segment; it may be empty.
     pub(crate) fn parse(decoded: String) -> Option<Self> {
-        let good = decoded.is_empty() || (decoded.len() <= 1024 && is_plain(&decoded));
-        good.then_some(Self(decoded))
+        Self::asked(decoded).filter(|Self(prefix)| !prefix.contains("//"))
+    }
+
+    /// What a list asks for: as a key, or empty.
+    pub(crate) fn asked(decoded: String) -> Option<Self> {
+        has_one_reading(&decoded).then_some(Self(decoded))
     }
 
     pub(crate) fn starts_with(&self, prefix: &Self) -> bool {
@@ -93,15 +99,18 @@ fn nibble(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
-fn is_plain(decoded: &str) -> bool {
-    let folder = decoded.strip_suffix('/').unwrap_or(decoded);
-    !folder.contains('\0')
-        && folder.split('/').all(|segment| !segment.is_empty())
-        && folder.split(['/', '\\']).all(|segment| segment != "." && segment != "..")
+/// The empty text has one.
+fn has_one_reading(decoded: &str) -> bool {
+    decoded.len() <= 1024
+        && !decoded.starts_with('/')
+        && !decoded.contains('\0')
+        && decoded.split(['/', '\\']).all(|segment| segment != "." && segment != "..")
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -117,13 +126,47 @@ mod tests {
 
     #[test]
     fn a_key_has_one_reading() {
-        for good in ["a", "a/b", "folder/", "a...b/..c", "ü/日本", "a b+c%25", ".hidden"] {
+        for good in ["a", "a/b", "folder/", "a//b", "a//", "a...b/..c", "ü/日本", "a b+c%25", ".hidden"] {
             assert!(ObjectKey::parse(good.to_owned()).is_some(), "{good}");
         }
         let long = "a".repeat(1025);
-        for bad in ["", "/", "/a", "a//b", "a//", ".", "..", "a/../b", "a/.", "./a", "a/..\\b", "a\0", &long]
+        for bad in ["", "/", "/a", "//a", ".", "..", "a/../b", "a//..", "a/.", "./a", "a/..\\b", "a\0", &long]
         {
             assert!(ObjectKey::parse(bad.to_owned()).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_grant_has_no_empty_segment_and_a_list_may_ask_for_one() {
+        for plain in ["", "a", "a/", "a/b"] {
+            assert!(KeyPrefix::parse(plain.to_owned()).is_some(), "{plain}");
+            assert!(KeyPrefix::asked(plain.to_owned()).is_some(), "{plain}");
+        }
+        for doubled in ["a//", "a//b"] {
+            assert!(KeyPrefix::parse(doubled.to_owned()).is_none(), "{doubled}");
+            assert!(KeyPrefix::asked(doubled.to_owned()).is_some(), "{doubled}");
+        }
+        for bad in ["/", "/a", "a/../b", "a//.."] {
+            assert!(KeyPrefix::asked(bad.to_owned()).is_none(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_below_a_grant_is_below_it_for_servers_that_fold_slashes(
+            prefix in "[ab/]{0,5}",
+            rest in "[ab/]{0,8}",
+        ) {
+            let folded = |key: &str| {
+                let mut key = key.to_owned();
+                while key.contains("//") {
+                    key = key.replace("//", "/");
+                }
+                ObjectKey(key)
+            };
+            let Some(prefix) = KeyPrefix::parse(prefix) else { return Ok(()) };
+            let Some(key) = ObjectKey::parse(format!("{}{rest}", prefix.0)) else { return Ok(()) };
+            prop_assert!(folded(&key.0).starts_with(&prefix), "{key:?} {prefix:?}");
         }
     }
 

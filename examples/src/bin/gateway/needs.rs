@@ -88,7 +88,7 @@ fn of_bucket(method: &Method, bucket: &BucketName, query: &Query) -> Result<Vec<
     let administer = need(Action::Administer, Extent::Everything);
     Ok(match *method {
         Method::GET => {
-            let prefix = KeyPrefix::parse(query.value("prefix").unwrap_or_default().to_owned())
+            let prefix = KeyPrefix::asked(query.value("prefix").unwrap_or_default().to_owned())
                 .ok_or(Unclear::Query)?;
             let mut needs = vec![need(Action::List, Extent::Prefix(prefix))];
             needs.extend((!query.has_only(&LISTING)).then_some(administer));

@@ -106,6 +106,9 @@ fn a_list_needs_its_prefix_decoded_once() {
     assert_eq!(needs("GET", "/bucket?list-type=2&prefix=a%2Fb+c%20d%2B"), Ok(vec![listing("a/b c d+")]));
     assert_eq!(needs("GET", "/bucket?versions&prefix=a%252F"), Ok(vec![listing("a%2F")]));
     assert_eq!(needs("GET", "/bucket?%70refix=a"), Ok(vec![listing("a")]));
+    let doubled = KeyPrefix::asked("a//".to_owned()).unwrap();
+    let doubled = on("bucket", Action::List, Extent::Prefix(doubled));
+    assert_eq!(needs("GET", "/bucket?prefix=a%2F%2F"), Ok(vec![doubled]));
     assert_eq!(needs("GET", "/bucket?location"), Ok(vec![listing("")]));
     assert_eq!(needs("HEAD", "/bucket"), Ok(vec![on("bucket", Action::List, Extent::Existence)]));
     for twofold in [
@@ -114,7 +117,7 @@ fn a_list_needs_its_prefix_decoded_once() {
         "prefix=a%2F;prefix=b",
         "prefix=a%2F..%2Fb",
         "prefix=%2Fa",
-        "prefix=a%2F%2Fb",
+        "prefix=a%2F%2F..%2Fb",
         "prefix=%ff",
         "prefix=a%00",
         "list-type=2&list-type=1&prefix=a",
@@ -127,8 +130,9 @@ fn a_list_needs_its_prefix_decoded_once() {
 fn a_path_with_two_readings_is_refused() {
     for path in [
         "//bucket/k",
+        "/bucket//",
         "/bucket//k",
-        "/bucket/a//k",
+        "/bucket/a//../k",
         "/bucket/../other/k",
         "/bucket/a/%2e%2e/k",
         "/bucket/a/..%2Fk",
@@ -153,6 +157,16 @@ fn a_path_with_two_readings_is_refused() {
 fn an_escaped_slash_is_part_of_the_key_that_is_judged() {
     assert_eq!(needs("GET", "/bucket/public%2Fk"), Ok(vec![key(Action::Read, "public/k")]));
     assert_eq!(needs("GET", "/bucket/public%252Fk"), Ok(vec![key(Action::Read, "public%2Fk")]));
+}
+
+#[test]
+fn an_empty_segment_within_a_key_is_part_of_it() {
+    assert_eq!(needs("GET", "/bucket/a//k"), Ok(vec![key(Action::Read, "a//k")]));
+    assert_eq!(needs("GET", "/bucket/a%2F/k"), Ok(vec![key(Action::Read, "a//k")]));
+    assert_eq!(needs("DELETE", "/bucket/a//"), Ok(vec![key(Action::Delete, "a//")]));
+    let copied = needs_with("PUT", "/bucket/k", &[("x-amz-copy-source", "other/a//b")]);
+    let source = Extent::Key(ObjectKey::parse("a//b".to_owned()).unwrap());
+    assert_eq!(copied, Ok(vec![key(Action::Write, "k"), on("other", Action::Read, source)]));
 }
 
 #[test]

@@ -103,7 +103,7 @@ pub(crate) async fn run(settings: Settings) -> Result<ExitCode, Box<dyn Error>> 
     let stopping = async move {
         let _ = stopped.await;
     };
-    let serving = tokio::spawn(serve::serve(listener, service, stopping, future::pending()));
+    let serving = tokio::spawn(serve::serve(listener.into(), service, stopping, future::pending()));
 
     let mut report = Report::default();
     federation::check(&bench, &mut report).await?;
