@@ -18,8 +18,12 @@ impl Date {
         if text[8] != b'T' || text[15] != b'Z' {
             return None;
         }
-        let [year, month, day] = [digits(&text[..4])?, digits(&text[4..6])?, digits(&text[6..8])?];
-        let [hour, minute, second] = [digits(&text[9..11])?, digits(&text[11..13])?, digits(&text[13..15])?];
+        let [day, time] = [text.first_chunk()?, text.last_chunk()?].map(|half| u64::from_le_bytes(*half));
+        let [century, year, month, day] = pairs(day)?;
+        // Without the `T` and the `Z`, and with two more digits behind.
+        let [hour, minute, second, _] =
+            pairs(time << 8 >> 16 | u64::from_le_bytes([0, 0, 0, 0, 0, 0, b'0', b'0']))?;
+        let year = 100 * century + year;
         let seconds = seconds_since_epoch([year, month, day], [hour, minute, second])?;
         Some(Self { text, seconds })
     }
@@ -104,6 +108,18 @@ fn digits(text: &[u8]) -> Option<u32> {
         value = value * 10 + u32::from(digit);
     }
     Some(value)
+}
+
+/// Four numbers of two digits each, all at once.
+fn pairs(text: u64) -> Option<[u32; 4]> {
+    let digits = text ^ u64::from_le_bytes([b'0'; 8]);
+    // The highest bit of each byte that is above 9. Where one carries into the next, its own is set as well.
+    if (digits.wrapping_add(u64::from_le_bytes([0x7f - 9; 8])) | digits) & u64::from_le_bytes([0x80; 8]) != 0
+    {
+        return None;
+    }
+    let [a, _, b, _, c, _, d, _] = (digits * 10 + (digits >> 8)).to_le_bytes();
+    Some([a, b, c, d].map(u32::from))
 }
 
 fn basic_text([year, month, day]: [u32; 3], [hour, minute, second]: [u32; 3]) -> [u8; 16] {

@@ -46,7 +46,7 @@ impl SignedRequest<'_> {
             // S3 takes a presigned request without the line for one with this.
             _ => self.payload_line().unwrap_or(b"UNSIGNED-PAYLOAD"),
         };
-        let canonical_request = Zeroizing::new(canonical::request(self, line).to_vec());
+        let canonical_request = Zeroizing::new(canonical::request(self, line).as_slice().to_vec());
         let string_to_sign = String::from_utf8_lossy(StringToSign::of(self, line).as_bytes()).into_owned();
         Some(Preimage { canonical_request, string_to_sign })
     }

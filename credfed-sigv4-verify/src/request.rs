@@ -57,7 +57,8 @@ pub struct SignedRequest<'a> {
     pub(crate) parts: &'a Parts,
     /// Whose rules they are: a verifier's, or 0.
     pub(crate) reader: u64,
-    pub(crate) rules: Rules,
+    pub(crate) profile: Profile,
+    pub(crate) knobs: Knobs,
     pub(crate) forwarded: Option<Forwarded<'a>>,
     host: &'a [u8],
     pub(crate) work: Work,
@@ -117,14 +118,14 @@ impl<'a> SignedRequest<'a> {
             knobs: Knobs::new(),
             accepts_sigv4a: false,
         };
-        Self::parse_by(parts, (0, rules), None, |_, _, _| Ok(()))
+        Self::parse_by(parts, (0, &rules), None, |_, _, _| Ok(()))
     }
 
     /// Reads a request for the verifier `reader` by its `rules`; `forwarded` is the host that a trusted proxy tells, `serves` judges carrier, regions
     /// and service.
     pub(crate) fn parse_by(
         parts: &'a Parts,
-        (reader, rules): (u64, Rules),
+        (reader, rules): (u64, &Rules),
         forwarded: Option<Forwarded<'a>>,
         serves: impl FnOnce(Carrier, Regions<'_>, &[u8]) -> Result<(), Reason>,
     ) -> Result<Self, Reason> {
@@ -166,9 +167,10 @@ impl<'a> SignedRequest<'a> {
 
         let Authorization { credential_text, credential, signed_headers, signature, region_set } =
             authorization;
-        let mut signed = SignedHeaders::parse(signed_headers.bytes(&work), carrier, limits)?;
+        let mut signed = SignedHeaders::default();
         let list = signed_headers.bytes(&work);
-        let fields = Fields::collect(parts, &mut signed, list, carrier, &rules, forwarded)?;
+        signed.read(list, carrier, limits)?;
+        let fields = Fields::collect(parts, &mut signed, list, carrier, rules, forwarded)?;
         fields::check_hoisted(parts, &work, query, carrier)?;
 
         let date = match date_and_expires {
@@ -203,7 +205,7 @@ impl<'a> SignedRequest<'a> {
             },
         };
         let line = payload_line.as_ref().map(|line| line.bytes(&work));
-        let payload = payload_mode(line, &fields, parts, (carrier, signature.algorithm()), &rules)?;
+        let payload = payload_mode(line, &fields, parts, (carrier, signature.algorithm()), rules)?;
 
         if query_verbatim {
             query::sort(&mut work.pairs, query);
@@ -214,7 +216,8 @@ impl<'a> SignedRequest<'a> {
         Ok(Self {
             parts,
             reader,
-            rules,
+            profile: rules.profile,
+            knobs: rules.knobs,
             forwarded,
             host: fields.host,
             work,
@@ -294,7 +297,7 @@ impl<'a> SignedRequest<'a> {
     /// [`Knobs::accept_non_normal_paths`](crate::danger::Knobs::accept_non_normal_paths). The inner
     /// service must be given this one.
     pub fn normal_path(&self) -> Cow<'a, str> {
-        if self.rules.profile.normalizes() {
+        if self.profile.normalizes() {
             path::normal(self.parts.uri.path())
         } else {
             Cow::Borrowed(self.parts.uri.path())
@@ -320,7 +323,7 @@ impl<'a> SignedRequest<'a> {
     /// Headers that are there and that the signature does not cover, by a rule that was loosened (`danger`). The inner
     /// service must not see them.
     pub fn exempted_headers(&self) -> impl Iterator<Item = &'static str> {
-        let Knobs { behind_cloudfront, token_outside_signature, .. } = self.rules.knobs;
+        let Knobs { behind_cloudfront, token_outside_signature, .. } = self.knobs;
         let loosened =
             [("x-amz-cf-id", behind_cloudfront), ("x-amz-security-token", token_outside_signature)];
         loosened.into_iter().filter(|(_, is_loosened)| *is_loosened).map(|(name, _)| name).filter(|name| {
@@ -336,13 +339,6 @@ impl<'a> SignedRequest<'a> {
 
     pub(crate) fn scope_text(&self) -> &[u8] {
         self.credential.scope_text(self.credential_bytes())
-    }
-
-    /// Regions and service.
-    pub(crate) fn scope_names(&self) -> (Regions<'_>, &[u8]) {
-        let [region, service] = self.credential.names(self.credential_bytes());
-        let regions = self.region_set.as_ref().map(|set| set.bytes(&self.work));
-        (Regions::new(region, regions), service)
     }
 
     pub(crate) fn has_session_token(&self) -> bool {

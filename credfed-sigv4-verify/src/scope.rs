@@ -54,34 +54,43 @@ impl Credential {
     /// Reads `access key/date/region/service/aws4_request`.
     #[inline]
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
-        let rest = text.strip_suffix(b"/aws4_request")?;
-        let (rest, service) = split_last(rest, NAME)?;
-        let (rest, region) = split_last(rest, NAME)?;
-        if region.is_empty() {
-            return None;
-        }
-        Self::of_parts(text, rest, region, service)
+        Self::read(text, true)
     }
 
     /// Reads `access key/date/service/aws4_request`.
     #[cfg(feature = "sigv4a")]
     pub(crate) fn parse_without_region(text: &[u8]) -> Option<Self> {
-        let rest = text.strip_suffix(b"/aws4_request")?;
-        let (rest, service) = split_last(rest, NAME)?;
-        Self::of_parts(text, rest, b"", service)
+        Self::read(text, false)
     }
 
     #[inline]
-    fn of_parts(text: &[u8], rest: &[u8], region: &[u8], service: &[u8]) -> Option<Self> {
-        let (access_key, date) = split_last(rest, 8)?;
-        let shaped = !service.is_empty() && date.len() == 8 && (1..=ACCESS_KEY).contains(&access_key.len());
-        if !shaped || !scan::all(text, allowed) {
+    fn read(text: &[u8], has_region: bool) -> Option<Self> {
+        const END: &[u8] = b"/aws4_request";
+        let mut is_allowed = Block::everywhere();
+        let slashes = scan::positions(text, |block| {
+            is_allowed = is_allowed & allowed(block);
+            block.is(b'/')
+        });
+        // Behind the last four slashes, in ascending order.
+        let mut behind = [0; 4];
+        for at in slashes {
+            behind = [behind[1], behind[2], behind[3], at + 1];
+        }
+        let [first, second, service, end] = behind;
+        let (date, region) = if has_region { (first, second) } else { (second, service) };
+        let shaped = (2..=ACCESS_KEY + 1).contains(&date)
+            && region == date + 9
+            && (!has_region || (2..=NAME + 1).contains(&(service - region)))
+            && (2..=NAME + 1).contains(&(end - service))
+            && text.ends_with(END)
+            && end + END.len() == text.len() + 1;
+        if !shaped || !is_allowed.is_everywhere() {
             return None;
         }
         Some(Self {
-            access_key: u16::try_from(access_key.len()).ok()?,
-            region: u16::try_from(region.len()).ok()?,
-            service: u16::try_from(service.len()).ok()?,
+            access_key: u16::try_from(date - 1).ok()?,
+            region: u16::try_from((service - region).saturating_sub(1)).ok()?,
+            service: u16::try_from(end - service - 1).ok()?,
         })
     }
 
@@ -118,21 +127,18 @@ pub(crate) fn is_name(text: &[u8]) -> bool {
     (1..=NAME).contains(&text.len()) && !text.contains(&b'/') && scan::all(text, allowed)
 }
 
-/// Splits at the last slash, which has at most `longest` bytes after it.
-fn split_last(text: &[u8], longest: usize) -> Option<(&[u8], &[u8])> {
-    let from = text.len().saturating_sub(longest + 1);
-    let at = from + text[from..].iter().rposition(|&byte| byte == b'/')?;
-    Some((&text[..at], &text[at + 1..]))
-}
-
 /// Visible ASCII without what would be ambiguous in a header, a query or an XML answer. Wider than
 /// AWS's own `\w`, because S3-compatible stores let their users choose access keys. Date, region and
 /// service are compared with what is expected, which is stricter than any alphabet.
 #[inline(always)]
 fn allowed(block: Block) -> Block {
-    b",=;\"'\\<>&%"
-        .iter()
-        .fold(block.within(b'!', b'~'), |allowed, &ambiguous| allowed & !block.is(ambiguous))
+    // `%&'` and `;<=>` follow each other.
+    let ambiguous = block.within(b'%', b'\'')
+        | block.within(b';', b'>')
+        | block.is(b'"')
+        | block.is(b',')
+        | block.is(b'\\');
+    block.within(b'!', b'~') & !ambiguous
 }
 
 #[cfg(test)]
@@ -197,11 +203,17 @@ mod tests {
             "AK/20150830/us east/s3/aws4_request",
             "A K/20150830/us-east-1/s3/aws4_request",
             "A,K/20150830/us-east-1/s3/aws4_request",
+            "AK/20150830/us-east-1/s3xaws4_request",
+            "AK/20150830/us-east-1/s3/x/aws4_request",
+            "AK/20150830/us-east-1/s3/xaws4_request",
             "A%4B/20150830/us-east-1/s3/aws4_request",
         ] {
             assert!(Credential::parse(text.as_bytes()).is_none(), "{text}");
         }
-        let long = format!("{}/20150830/us-east-1/s3/aws4_request", "A".repeat(257));
-        assert!(Credential::parse(long.as_bytes()).is_none());
+        for (access_key, region, service) in [(256, 64, 64), (257, 1, 1), (1, 65, 1), (1, 1, 65)] {
+            let [key, region, service] = [access_key, region, service].map(|length| "a".repeat(length));
+            let text = format!("{key}/20150830/{region}/{service}/aws4_request");
+            assert_eq!(Credential::parse(text.as_bytes()).is_some(), access_key == 256, "{text}");
+        }
     }
 }

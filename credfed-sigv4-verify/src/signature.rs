@@ -2,6 +2,7 @@
 //! time (rule 12).
 
 use subtle::ConstantTimeEq;
+use wide::{i8x16, u8x16};
 use zeroize::Zeroize;
 
 /// What the client sent. Not secret, yet never shown: it is a credential for one request.
@@ -52,8 +53,12 @@ impl Drop for Computed {
 /// Writes 32 bytes as 64 lower-case hex digits.
 pub(crate) fn encode_hex(bytes: &[u8; 32]) -> [u8; 64] {
     let mut text = [0; 64];
-    for (digits, bytes) in text.as_chunks_mut::<8>().0.iter_mut().zip(bytes.as_chunks::<4>().0) {
-        *digits = encode_four(u32::from_le_bytes(*bytes)).to_le_bytes();
+    for (digits, bytes) in text.as_chunks_mut::<32>().0.iter_mut().zip(bytes.as_chunks().0) {
+        let bytes = u8x16::new(*bytes);
+        let [high, low] = [bytes.unbounded_shr_scalar(4), bytes & u8x16::splat(15)].map(digits_of);
+        let (digits, _) = digits.as_chunks_mut::<16>();
+        digits[0] = u8x16::unpack_low(high, low).to_array();
+        digits[1] = u8x16::unpack_high(high, low).to_array();
     }
     text
 }
@@ -87,6 +92,14 @@ fn encode_four(bytes: u32) -> u64 {
     // 10 and more go on from 'a'.
     let letters = (x + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
     x + 0x3030_3030_3030_3030 + letters * 39
+}
+
+/// The digits of numbers below 16, without a branch.
+#[inline(always)]
+fn digits_of(numbers: u8x16) -> u8x16 {
+    // 10 and more go on from 'a'.
+    let letters = numbers.cast_signed().simd_gt(i8x16::splat(9)).cast_unsigned();
+    numbers + u8x16::splat(b'0') + (letters & u8x16::splat(b'a' - b'0' - 10))
 }
 
 /// Eight digits as four bytes; nonsense for what are no digits.

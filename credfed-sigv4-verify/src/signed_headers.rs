@@ -32,51 +32,61 @@ impl Slot<'_> {
 }
 
 /// The signed headers in ascending order of their names.
+#[derive(Default)]
 pub(crate) struct SignedHeaders<'a> {
     inline: [Slot<'a>; INLINE],
     spill: Vec<Slot<'a>>,
     len: usize,
-    /// Whether the list was sorted as it came.
-    pub(crate) sorted: bool,
+    /// Whether the list had to be sorted.
+    pub(crate) reordered: bool,
 }
 
 impl<'a> SignedHeaders<'a> {
     /// Reads `host;x-amz-date;…`, none twice. Lists that are not sorted are sorted. Whether each name
     /// is a header name at all shows when its header is looked for, see [`missing`](Self::missing).
-    pub(crate) fn parse(list: &[u8], carrier: Carrier, limits: &Limits) -> Result<Self, Reason> {
+    ///
+    /// `self` is empty; filling it saves moving it.
+    pub(crate) fn read(&mut self, list: &[u8], carrier: Carrier, limits: &Limits) -> Result<(), Reason> {
         if list.len() > limits.signed_header_bytes.min(usize::from(u16::MAX)) {
             return Err(Reason::LimitExceeded(Limit::SignedHeaderBytes));
         }
-        let mut this = Self { inline: [Slot::default(); INLINE], spill: Vec::new(), len: 0, sorted: true };
         let mut previous: (u64, &[u8]) = (0, b"");
         let mut start = 0;
-        for end in scan::positions(list, |block| block.is(b';')).chain([list.len()]) {
-            if this.len == limits.signed_header_names {
+        let mut separators = scan::positions(list, |block| block.is(b';'));
+        while start <= list.len() {
+            let end = separators.next().unwrap_or(list.len());
+            if self.len == limits.signed_header_names {
                 return Err(Reason::LimitExceeded(Limit::SignedHeaderNames));
             }
             let name = &list[start..end];
             let current = (scan::leading(name), name);
             let [from, to] = [start, end].map(|at| u16::try_from(at).unwrap_or(u16::MAX));
-            this.push(Slot { leading: current.0, start: from, end: to, ..Slot::default() });
-            this.sorted &= previous < current;
+            self.push(Slot { leading: current.0, start: from, end: to, ..Slot::default() });
+            self.reordered |= previous >= current;
             previous = current;
             start = end + 1;
         }
-        if !this.sorted {
-            let slots = this.slots_mut();
+        if self.reordered {
+            let slots = self.slots_mut();
             slots.sort_unstable_by(|a, b| a.name(list).cmp(b.name(list)));
             if slots.windows(2).any(|pair| pair[0].name(list) == pair[1].name(list)) {
                 return Err(malformed(carrier));
             }
         }
-        Ok(this)
+        Ok(())
     }
 
-    /// The slot of a name, in lower case; `list` is what was parsed.
-    pub(crate) fn find(&mut self, list: &[u8], name: &str) -> Option<&mut Slot<'a>> {
+    /// Which slot a name has, in lower case; `list` is what was parsed.
+    #[inline]
+    pub(crate) fn find(&self, list: &[u8], name: &str) -> Option<usize> {
         let name = name.as_bytes();
         let leading = scan::leading(name);
-        self.slots_mut().iter_mut().find(|slot| slot.leading == leading && slot.name(list) == name)
+        self.slots().iter().position(|slot| slot.leading == leading && slot.name(list) == name)
+    }
+
+    #[inline]
+    pub(crate) fn slot_mut(&mut self, at: usize) -> Option<&mut Slot<'a>> {
+        self.slots_mut().get_mut(at)
     }
 
     /// Why the request is refused when a named header is not there: a name that could be none is
@@ -129,7 +139,8 @@ mod tests {
 
     fn parse(list: &str) -> Result<Vec<String>, Reason> {
         let list = list.as_bytes();
-        let headers = SignedHeaders::parse(list, Carrier::Header, &Limits::default())?;
+        let mut headers = SignedHeaders::default();
+        headers.read(list, Carrier::Header, &Limits::default())?;
         match headers.missing(list, Carrier::Header) {
             Some(Reason::SignedHeaderMissing) => {}
             other => return Err(other.unwrap()),

@@ -85,7 +85,7 @@ impl Verifier {
     /// The [`Reason`] for which no key could make this request acceptable.
     pub fn parse<'a>(&self, parts: &'a Parts) -> Result<SignedRequest<'a>, Reason> {
         let forwarded = self.trusted_proxies.forwarded_host(parts);
-        SignedRequest::parse_by(parts, (self.id, self.rules), forwarded, |carrier, regions, service| {
+        SignedRequest::parse_by(parts, (self.id, &self.rules), forwarded, |carrier, regions, service| {
             self.check_scope(carrier, regions, service)
         })
     }
@@ -161,8 +161,6 @@ impl Verifier {
         now: SystemTime,
         body_sha256: Option<[u8; 32]>,
     ) -> Result<VerifiedHead, Reason> {
-        let (regions, service) = request.scope_names();
-        self.check_scope(request.carrier(), regions, service)?;
         self.check_freshness(request, now)?;
 
         let hex;
@@ -254,14 +252,12 @@ impl Verifier {
             pay_for_dummy(claim, sent, string_to_sign);
             return Err(Reason::UnknownKey);
         };
-        let (signing, derived) = match self.cache.get(claim.credential, key) {
-            Some(signing) => (signing, None),
-            None => {
-                let derived = key.derive(claim.scope());
-                (derived.clone(), Some(derived))
-            }
+        let mut derived = None;
+        let computed = match self.cache.get(claim.credential, key) {
+            Some(signing) => signing.sign(string_to_sign),
+            None => derived.insert(key.derive(claim.scope())).clone().sign(string_to_sign),
         };
-        if !bool::from(signing.sign(string_to_sign).matches(sent)) {
+        if !bool::from(computed.matches(sent)) {
             if derived.is_none() && self.uniform_errors {
                 drop(std::hint::black_box(SigningKey::dummy(claim.scope())));
             }
@@ -393,6 +389,7 @@ impl StringToSign {
     /// The longer algorithm, date, a scope of two 64-byte names, a hash and three line ends.
     const LONGEST: usize = 22 + 16 + (8 + 64 + 64 + 12 + 3) + 64 + 3;
 
+    #[inline(never)]
     pub(crate) fn of(request: &SignedRequest<'_>, payload_line: &[u8]) -> Self {
         let canonical = canonical::request(request, payload_line);
         let hash: [u8; 32] = Sha256::digest(canonical.as_slice()).into();

@@ -4,7 +4,7 @@ use super::{ALGORITHM, Algorithm, Authorization, Sent, Text};
 use crate::error::{Malformed, Reason};
 use crate::request::Carrier;
 use crate::scan;
-use crate::scratch::Work;
+use crate::scratch::{Sink, Work};
 
 /// Reads the value. Each parameter once, in any order, separated by a comma with or without blanks
 /// after it; nothing else. Capitals in SignedHeaders are lowered into `work`.
@@ -18,8 +18,10 @@ pub(crate) fn parse<'a>(
         None => other_algorithm(value, accepts_sigv4a)?,
     };
     let [mut credential, mut signed_headers, mut signature] = [None::<&[u8]>; 3];
+    let mut commas = scan::positions(rest, |block| block.is(b','));
     let mut start = 0;
-    for end in memchr::memchr_iter(b',', rest).chain([rest.len()]) {
+    while start <= rest.len() {
+        let end = commas.next().unwrap_or(rest.len());
         let parameter = rest[start..end].trim_ascii_start();
         start = end + 1;
         let (slot, value) = if let Some(value) = parameter.strip_prefix(b"Credential=") {
@@ -54,7 +56,7 @@ fn lowered<'a>(list: &'a [u8], work: &mut Work) -> Text<'a> {
         return Text::Wire(list);
     }
     work.decode_with(|decoded| {
-        decoded.extend(list.iter().map(u8::to_ascii_lowercase));
+        list.iter().for_each(|byte| decoded.put_byte(byte.to_ascii_lowercase()));
         Some(())
     })
     .unwrap_or(Text::Wire(list))

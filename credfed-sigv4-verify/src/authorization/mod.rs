@@ -110,7 +110,7 @@ impl<'a> Text<'a> {
     {
         match *self {
             Text::Wire(bytes) => bytes,
-            Text::Decoded { start, end } => &work.decoded[start as usize..end as usize],
+            Text::Decoded { start, end } => &work.decoded.as_slice()[start as usize..end as usize],
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::error::{Malformed, Reason};
 use crate::query::{Kind, index};
 use crate::request::Carrier;
 use crate::scan;
-use crate::scratch::Work;
+use crate::scratch::{Sink, Work};
 
 /// The longest life of a presigned request, seven days in seconds.
 const LONGEST: u32 = 604_800;
@@ -31,12 +31,12 @@ pub(crate) fn parse<'a>(
     accepts_sigv4a: bool,
     work: &mut Work,
 ) -> Result<Presigned<'a>, Reason> {
-    let mut values = [None::<Pair>; 8];
-    for pair in &work.pairs {
+    let mut places = [None::<usize>; 8];
+    for (place, pair) in work.pairs.iter().enumerate() {
         match pair.kind {
             Kind::Credential(index) => {
-                let slot = values.get_mut(usize::from(index)).ok_or_else(|| malformed(Malformed::Grammar))?;
-                if slot.replace(*pair).is_some() {
+                let slot = places.get_mut(usize::from(index)).ok_or_else(|| malformed(Malformed::Grammar))?;
+                if slot.replace(place).is_some() {
                     return Err(malformed(Malformed::DuplicateOrVariant));
                 }
             }
@@ -44,32 +44,35 @@ pub(crate) fn parse<'a>(
             Kind::Hoisted | Kind::Other => {}
         }
     }
-    let value = |index: u8| values.get(usize::from(index)).copied().flatten();
-    let needed_pair = |index: u8| value(index).ok_or_else(|| malformed(Malformed::Grammar));
-    let needed = |index: u8| needed_pair(index).map(|pair| pair.value(query));
+    let pair = |work: &Work, index: u8| {
+        let place = places.get(usize::from(index)).copied().flatten();
+        place.and_then(|place| work.pairs.get(place)).copied()
+    };
+    let needed_pair = |work: &Work, index: u8| pair(work, index).ok_or_else(|| malformed(Malformed::Grammar));
+    let needed = |work: &Work, index: u8| needed_pair(work, index).map(|pair| pair.value(query));
     let source = Source { query, verbatim };
 
-    let algorithm = Algorithm::parse(needed(index::ALGORITHM)?, accepts_sigv4a)
+    let algorithm = Algorithm::parse(needed(work, index::ALGORITHM)?, accepts_sigv4a)
         .ok_or(Reason::UnsupportedAlgorithm(Carrier::Presigned))?;
     // A set of regions belongs to SigV4A.
-    let region_set = match (algorithm, value(index::REGION_SET)) {
+    let region_set = match (algorithm, pair(work, index::REGION_SET)) {
         (_, None) => None,
         (Algorithm::EcdsaP256Sha256, Some(pair)) => {
             Some(source.decoded(&pair, work, Malformed::RegionSet)?.0)
         }
         (Algorithm::HmacSha256, Some(_)) => return Err(malformed(Malformed::Grammar)),
     };
-    let date = Date::basic(needed(index::DATE)?).ok_or_else(|| malformed(Malformed::Date))?;
-    let expires = expires(needed(index::EXPIRES)?).ok_or_else(|| malformed(Malformed::Expires))?;
-    let signature = needed(index::SIGNATURE)?;
+    let date = Date::basic(needed(work, index::DATE)?).ok_or_else(|| malformed(Malformed::Date))?;
+    let expires = expires(needed(work, index::EXPIRES)?).ok_or_else(|| malformed(Malformed::Expires))?;
+    let signature = needed(work, index::SIGNATURE)?;
     let (credential_text, _) =
-        source.decoded(&needed_pair(index::CREDENTIAL)?, work, Malformed::Credential)?;
+        source.decoded(&needed_pair(work, index::CREDENTIAL)?, work, Malformed::Credential)?;
     let (credential, signature) =
         Sent::read(algorithm, credential_text.bytes(work), signature).map_err(malformed)?;
     let (signed_headers, _) =
-        source.decoded(&needed_pair(index::SIGNED_HEADERS)?, work, Malformed::SignedHeaders)?;
+        source.decoded(&needed_pair(work, index::SIGNED_HEADERS)?, work, Malformed::SignedHeaders)?;
     let signed_headers = lowered(signed_headers, work);
-    let token = match value(index::SECURITY_TOKEN) {
+    let token = match pair(work, index::SECURITY_TOKEN) {
         Some(pair) => Some(source.decoded(&pair, work, Malformed::Token)?),
         None => None,
     };
@@ -123,7 +126,7 @@ fn lowered<'a>(list: Text<'a>, work: &mut Work) -> Text<'a> {
     }
     let lowered = bytes.to_ascii_lowercase();
     work.decode_with(|decoded| {
-        decoded.extend_from_slice(&lowered);
+        decoded.put(&lowered);
         Some(())
     })
     .unwrap_or(list)

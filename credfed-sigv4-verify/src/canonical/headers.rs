@@ -1,8 +1,13 @@
 //! Canonical header values: trimmed, inner runs of blanks folded.
 
+use crate::scratch::Sink;
+
 /// `value` without the blanks and tabs around it.
 pub(crate) fn trim(value: &[u8]) -> &[u8] {
     let mut value = value;
+    if let [b'!'..=0xff, .., b'!'..=0xff] = value {
+        return value;
+    }
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }
@@ -11,9 +16,9 @@ pub(crate) fn trim(value: &[u8]) -> &[u8] {
 
 /// Appends a trimmed value, each run of blanks and tabs as one blank. The line ends of an obsolete
 /// fold count as blanks; no `http::HeaderValue` holds one, so that is for completeness only.
-pub(crate) fn write_folded(out: &mut Vec<u8>, value: &[u8]) {
+pub(crate) fn write_folded(out: &mut impl Sink, value: &[u8]) {
     if !needs_folding(value) {
-        out.extend_from_slice(value);
+        out.put(value);
         return;
     }
     let mut blank = false;
@@ -23,9 +28,9 @@ pub(crate) fn write_folded(out: &mut Vec<u8>, value: &[u8]) {
             continue;
         }
         if std::mem::take(&mut blank) {
-            out.push(b' ');
+            out.put_byte(b' ');
         }
-        out.push(byte);
+        out.put_byte(byte);
     }
 }
 

@@ -7,9 +7,10 @@ pub(crate) mod query;
 
 use crate::query::{Kind, index};
 use crate::request::SignedRequest;
-use crate::scratch::Canonical;
+use crate::scratch::{Canonical, Sink};
 
 /// Builds the canonical request, which ends in `payload`: a hash or the name of a payload mode.
+#[inline(never)]
 pub(crate) fn request(request: &SignedRequest<'_>, payload: &[u8]) -> Canonical {
     let uri = &request.parts.uri;
     let query = uri.query().unwrap_or_default().as_bytes();
@@ -23,50 +24,46 @@ pub(crate) fn request(request: &SignedRequest<'_>, payload: &[u8]) -> Canonical 
         + payload.len();
     let mut out = Canonical::take(capacity);
 
-    out.extend_from_slice(request.parts.method.as_str().as_bytes());
-    out.push(b'\n');
-    path::write(&mut out, &request.normal_path(), request.rules.profile);
-    out.push(b'\n');
-    let token_outside = request.rules.knobs.token_outside_signature;
-    query::write(&mut out, &request.work.pairs, query, request.query_verbatim, |pair| match pair.kind {
+    out.put_all([request.parts.method.as_str().as_bytes(), b"\n"]);
+    path::write(&mut *out, &request.normal_path(), request.profile);
+    out.put_byte(b'\n');
+    let token_outside = request.knobs.token_outside_signature;
+    query::write(&mut *out, &request.work.pairs, query, request.query_verbatim, |pair| match pair.kind {
         Kind::Credential(index::SIGNATURE) => true,
         Kind::Credential(index::SECURITY_TOKEN) => token_outside,
         _ => false,
     });
-    out.push(b'\n');
+    out.put_byte(b'\n');
     let list = request.signed_list();
     for slot in slots {
         let name = slot.name(list);
-        out.extend_from_slice(name);
-        out.push(b':');
         let value = slot.value.unwrap_or_default();
-        if slot.visible {
-            out.extend_from_slice(value);
-        } else {
-            headers::write_folded(&mut out, value);
+        if slot.visible && !slot.repeated {
+            out.put_all([name, b":", value, b"\n"]);
+            continue;
         }
+        out.put_all([name, b":"]);
+        headers::write_folded(&mut *out, value);
         if slot.repeated {
-            write_further_values(&mut out, request, name);
+            write_further_values(&mut *out, request, name);
         }
-        out.push(b'\n');
+        out.put_byte(b'\n');
     }
-    out.push(b'\n');
-    if request.signed.sorted {
-        out.extend_from_slice(list);
-    } else {
+    out.put_byte(b'\n');
+    if request.signed.reordered {
         let names: Vec<_> = slots.iter().map(|slot| slot.name(list)).collect();
-        out.extend_from_slice(&names.join(&b';'));
+        out.put_all([&names.join(&b';'), b"\n", payload]);
+    } else {
+        out.put_all([list, b"\n", payload]);
     }
-    out.push(b'\n');
-    out.extend_from_slice(payload);
     out
 }
 
-fn write_further_values(out: &mut Vec<u8>, request: &SignedRequest<'_>, name: &[u8]) {
+fn write_further_values(out: &mut impl Sink, request: &SignedRequest<'_>, name: &[u8]) {
     let headers = &request.parts.headers;
     let values = http::HeaderName::from_bytes(name).map(|name| headers.get_all(name));
     for value in values.iter().flat_map(|values| values.iter().skip(1)) {
-        out.push(b',');
+        out.put_byte(b',');
         headers::write_folded(out, headers::trim(value.as_bytes()));
     }
 }

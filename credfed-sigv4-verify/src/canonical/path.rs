@@ -6,6 +6,7 @@ use super::percent::{self, Plus};
 use crate::error::{Malformed, Reason};
 use crate::profile::Profile;
 use crate::scan;
+use crate::scratch::Sink;
 
 /// Refuses what no profile signs: another form than origin-form or absolute-form, broken escapes, an
 /// encoded NUL.
@@ -18,15 +19,16 @@ pub(crate) fn check(path: &str) -> Result<(), Reason> {
 
 /// Appends the canonical form of `path`, which has passed [`check`] and, where the profile
 /// normalises, is normal.
-pub(crate) fn write(out: &mut Vec<u8>, path: &str, profile: Profile) {
+pub(crate) fn write(out: &mut impl Sink, path: &str, profile: Profile) {
     let bytes = path.as_bytes();
     match profile {
         // What is encoded already would come out of decoding and encoding as it is.
         Profile::S3
-            if scan::all(bytes, |block| percent::unreserved(block) | block.is(b'/') | block.is(b'%'))
-                && percent::escapes_are_strict(bytes) =>
+            if scan::all(bytes, |block| percent::unreserved(block) | block.is(b'/'))
+                || scan::all(bytes, |block| percent::unreserved(block) | block.is(b'/') | block.is(b'%'))
+                    && percent::escapes_are_strict(bytes) =>
         {
-            out.extend_from_slice(bytes);
+            out.put(bytes);
         }
         Profile::S3 => write_decoded_and_encoded(out, path),
         Profile::Sts | Profile::General { .. } => percent::encode(out, bytes, true),
@@ -34,11 +36,11 @@ pub(crate) fn write(out: &mut Vec<u8>, path: &str, profile: Profile) {
 }
 
 /// Segment by segment, so that an encoded slash stays encoded.
-fn write_decoded_and_encoded(out: &mut Vec<u8>, path: &str) {
+fn write_decoded_and_encoded(out: &mut impl Sink, path: &str) {
     let mut decoded = Vec::with_capacity(path.len());
     for (index, segment) in path.split('/').enumerate() {
         if index > 0 {
-            out.push(b'/');
+            out.put_byte(b'/');
         }
         decoded.clear();
         // The escapes were checked; a broken one would stand for itself and match no signature.

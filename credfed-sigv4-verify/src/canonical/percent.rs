@@ -1,35 +1,36 @@
 //! Percent-encoding as SigV4 wants it: everything but `A-Z a-z 0-9 - . _ ~` as `%XX`, upper case.
 
 use crate::scan::{self, Block};
+use crate::scratch::{Buffer, Sink};
 
 /// Appends `bytes` encoded; `/` stays as it is where `slash` says so.
-pub(crate) fn encode(out: &mut Vec<u8>, bytes: &[u8], slash: bool) {
+pub(crate) fn encode(out: &mut impl Sink, bytes: &[u8], slash: bool) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in bytes {
         if is_unreserved(byte) || (slash && byte == b'/') {
-            out.push(byte);
+            out.put_byte(byte);
         } else {
-            out.extend_from_slice(&[b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+            out.put(&[b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
         }
     }
 }
 
 /// Appends `bytes` decoded; `None` on a lone `%`, on `%zz` and on an encoded NUL.
 #[must_use]
-pub(crate) fn decode(out: &mut Vec<u8>, bytes: &[u8], plus: Plus) -> Option<()> {
+pub(crate) fn decode(out: &mut impl Sink, bytes: &[u8], plus: Plus) -> Option<()> {
     let mut from = 0;
     for at in memchr::memchr2_iter(b'%', plus.marker(), bytes) {
         // A marker inside of an escape is refused as part of that escape.
         let plain = bytes.get(from..at)?;
-        out.extend_from_slice(plain);
+        out.put(plain);
         let (byte, length) = match bytes[at] {
             b'%' => (escape(&bytes[at..])?, 3),
             _ => (b' ', 1),
         };
-        out.push(byte);
+        out.put_byte(byte);
         from = at + length;
     }
-    out.extend_from_slice(bytes.get(from..)?);
+    out.put(bytes.get(from..)?);
     Some(())
 }
 
@@ -76,42 +77,40 @@ pub(crate) fn escapes_are_strict(bytes: &[u8]) -> bool {
 /// Appends `bytes` decoded, whose escapes have to be strict; says whether these stand for visible ASCII. Sixteen bytes at
 /// a time, up to the next `%`.
 #[must_use]
-pub(crate) fn decode_strict(out: &mut Vec<u8>, bytes: &[u8]) -> Option<bool> {
-    let start = out.len();
-    out.resize(start + bytes.len(), 0);
-    let (mut from, mut to) = (bytes, &mut out[start..]);
-    let mut visible = true;
-    while let (Some((block, rest)), Some((first, _))) =
-        (from.split_first_chunk::<16>(), to.split_first_chunk_mut::<16>())
-    {
-        // What comes too early is written over.
-        *first = *block;
-        let escapes = Block::of(block).is(b'%').bits();
-        // A branch that can be foreseen, so that the next block need not wait for this one.
-        if escapes == 0 {
-            from = rest;
-            to = &mut to[16..];
-            continue;
+#[inline(never)]
+pub(crate) fn decode_strict(out: &mut Buffer, bytes: &[u8]) -> Option<bool> {
+    out.put_with(bytes.len(), |room| {
+        // So much has been read, and written.
+        let (mut from, mut to) = (0, 0);
+        let mut visible = true;
+        while let (Some(block), Some(first)) =
+            (bytes.get(from..)?.first_chunk::<16>(), room.get_mut(to..)?.first_chunk_mut::<16>())
+        {
+            // What comes too early is written over.
+            *first = *block;
+            let escapes = Block::of(block).is(b'%').bits();
+            // A branch that can be foreseen, so that the next block need not wait for this one.
+            if escapes == 0 {
+                from += 16;
+                to += 16;
+                continue;
+            }
+            let plain = escapes.trailing_zeros() as usize;
+            let byte = strict_escape(&bytes[from + plain..])?;
+            visible &= byte.is_ascii_graphic();
+            first[plain] = byte;
+            from += plain + 3;
+            to += plain + 1;
         }
-        let plain = escapes.trailing_zeros() as usize;
-        let byte = strict_escape(&from[plain..])?;
-        visible &= byte.is_ascii_graphic();
-        first[plain] = byte;
-        from = &from[plain + 3..];
-        to = &mut to[plain + 1..];
-    }
-    while let Some((&byte, rest)) = from.split_first() {
-        let (byte, rest) = if byte == b'%' { (strict_escape(from)?, &from[3..]) } else { (byte, rest) };
-        visible &= byte.is_ascii_graphic();
-        *to.first_mut()? = byte;
-        from = rest;
-        to = &mut to[1..];
-    }
-    // What is cut off was written over with what came too early.
-    to.fill(0);
-    let left = to.len();
-    out.truncate(out.len() - left);
-    Some(visible)
+        while let Some(&byte) = bytes.get(from) {
+            let (byte, length) = if byte == b'%' { (strict_escape(&bytes[from..])?, 3) } else { (byte, 1) };
+            visible &= byte.is_ascii_graphic();
+            *room.get_mut(to)? = byte;
+            from += length;
+            to += 1;
+        }
+        Some((to, visible))
+    })
 }
 
 /// The byte of an escape at the start of `bytes` that is upper case and of a byte that needs one.
@@ -182,13 +181,14 @@ mod tests {
 
     fn is_encoded(text: &[u8], extra: impl Fn(Block) -> Block) -> bool {
         let strict = escapes_are_strict(text);
-        let mut out = b"before".to_vec();
+        let mut out = Buffer::default();
+        out.put(b"before");
         let visible = decode_strict(&mut out, text);
         assert_eq!(visible.is_some(), strict);
         if let Some(visible) = visible {
             let mut expected = b"before".to_vec();
             decode(&mut expected, text, Plus::Literal).unwrap();
-            assert_eq!(out, expected);
+            assert_eq!(out.as_slice(), expected);
             // Of plain bytes, that is: all of them are visible.
             assert!(visible || !scan::is_visible(&expected));
         }

@@ -5,8 +5,8 @@ use crate::authorization::Text;
 use crate::error::{Malformed, Reason};
 use crate::limits::{Limit, Limits};
 use crate::query::{self, Kind, index};
-use crate::scan;
-use crate::scratch::Work;
+use crate::scan::{self, Block};
+use crate::scratch::{Buffer, Sink, Work};
 
 /// Where a parameter stands in the query.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,7 @@ impl Pair {
     }
 
     /// Whether the escapes are those that encoding gives. A value that has to be read is decoded on the way.
-    fn decode_if_strict(&mut self, out: &mut Vec<u8>, query: &[u8]) -> bool {
+    fn decode_if_strict(&mut self, out: &mut Buffer, query: &[u8]) -> bool {
         use index::{CREDENTIAL, REGION_SET, SECURITY_TOKEN, SIGNED_HEADERS};
         if !matches!(self.kind, Kind::Credential(CREDENTIAL | SIGNED_HEADERS | SECURITY_TOKEN | REGION_SET)) {
             return percent::escapes_are_strict(&query[self.start as usize..self.end as usize]);
@@ -69,20 +69,22 @@ impl Pair {
 
 /// Finds the parameters of `query`, and whether they are encoded as they have to be, so that they can be copied. Then
 /// the values that have to be read are decoded on the way. Refuses broken escapes.
+#[inline(never)]
 pub(crate) fn read(work: &mut Work, query: &[u8], limits: &Limits) -> Result<bool, Reason> {
     if query.len() > limits.query_bytes || u32::try_from(query.len()).is_err() {
         return Err(Reason::LimitExceeded(Limit::QueryBytes));
     }
-    let mut foreign = 0;
-    let separators = scan::positions(query, |block| {
-        let separators = block.within(b'%', b'&') | block.is(b'=');
-        foreign |= !(percent::unreserved(block) | separators).bits();
-        separators & !block.is(b'%')
-    });
-    let mut strict = true;
+    let mut plain = Block::everywhere();
     let mut start = 0;
     let mut equals = None;
-    for at in separators.chain([query.len()]) {
+    let mut separators = scan::positions(query, |block| {
+        let separators = block.is(b'&') | block.is(b'=');
+        plain = plain & (percent::unreserved(block) | separators | block.is(b'%'));
+        separators
+    });
+    let mut strict = true;
+    while start < query.len() {
+        let at = separators.next().unwrap_or(query.len());
         if query.get(at) == Some(&b'=') {
             // Another one would have to be escaped.
             strict &= equals.is_none();
@@ -99,16 +101,16 @@ pub(crate) fn read(work: &mut Work, query: &[u8], limits: &Limits) -> Result<boo
         start = at + 1;
         equals = None;
     }
-    // The bits above those of a block are ones.
-    let plain = strict && foreign & 0xffff == 0;
-    if plain && work.pairs.iter_mut().all(|pair| pair.decode_if_strict(&mut work.decoded, query)) {
+    if strict
+        && plain.is_everywhere()
+        && work.pairs.iter_mut().all(|pair| pair.decode_if_strict(&mut work.decoded, query))
+    {
         return Ok(true);
     }
     if !percent::escapes_are_whole(query) {
         return Err(Reason::MalformedRequest(Malformed::Query));
     }
-    work.decoded.fill(0);
-    work.decoded.clear();
+    work.decoded.wipe();
     Ok(false)
 }
 
@@ -123,7 +125,7 @@ pub(crate) fn sort(pairs: &mut [Pair], query: &[u8]) {
 
 /// Appends the canonical query, without the parameters that `skip` names.
 pub(crate) fn write(
-    out: &mut Vec<u8>,
+    out: &mut impl Sink,
     pairs: &[Pair],
     query: &[u8],
     verbatim: bool,
@@ -131,19 +133,17 @@ pub(crate) fn write(
 ) {
     let kept = pairs.iter().filter(|pair| !skip(pair));
     let mut first = true;
-    let mut separate = |out: &mut Vec<u8>| {
-        if !std::mem::take(&mut first) {
-            out.push(b'&');
-        }
-    };
+    let mut is_further = || !std::mem::take(&mut first);
     if verbatim {
         for pair in kept {
-            separate(out);
+            if is_further() {
+                out.put_byte(b'&');
+            }
             if pair.equals == pair.end {
-                out.extend_from_slice(pair.name(query));
-                out.push(b'=');
+                out.put(pair.name(query));
+                out.put_byte(b'=');
             } else {
-                out.extend_from_slice(&query[pair.start as usize..pair.end as usize]);
+                out.put(&query[pair.start as usize..pair.end as usize]);
             }
         }
         return;
@@ -152,10 +152,12 @@ pub(crate) fn write(
         kept.map(|pair| (recoded(pair.name(query)), recoded(pair.value(query)))).collect();
     encoded.sort_unstable_by(|a, b| (&*a.0, &*a.1).cmp(&(&*b.0, &*b.1)));
     for (name, value) in encoded {
-        separate(out);
-        out.extend_from_slice(&name);
-        out.push(b'=');
-        out.extend_from_slice(&value);
+        if is_further() {
+            out.put_byte(b'&');
+        }
+        out.put(&name);
+        out.put_byte(b'=');
+        out.put(&value);
     }
 }
 
@@ -163,9 +165,9 @@ pub(crate) fn write(
 fn recoded(text: &[u8]) -> zeroize::Zeroizing<Vec<u8>> {
     let mut decoded = zeroize::Zeroizing::new(Vec::with_capacity(text.len()));
     let mut encoded = zeroize::Zeroizing::new(Vec::with_capacity(3 * text.len()));
-    match percent::decode(&mut decoded, text, Plus::Space) {
-        Some(()) => percent::encode(&mut encoded, &decoded, false),
-        None => percent::encode(&mut encoded, text, false),
+    match percent::decode(&mut *decoded, text, Plus::Space) {
+        Some(()) => percent::encode(&mut *encoded, &decoded, false),
+        None => percent::encode(&mut *encoded, text, false),
     }
     encoded
 }

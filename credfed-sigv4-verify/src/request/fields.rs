@@ -45,6 +45,13 @@ struct DateHeader<'a> {
     repeated: bool,
 }
 
+/// The Host header, and where its name stands among the signed ones.
+#[derive(Default)]
+struct Host<'a> {
+    value: Option<&'a [u8]>,
+    slot: Option<usize>,
+}
+
 impl<'a> Fields<'a> {
     /// Fills `signed` from the header map and judges every header on the way; `list` is the text that
     /// `signed` was read from.
@@ -57,16 +64,16 @@ impl<'a> Fields<'a> {
         forwarded: Option<Forwarded<'a>>,
     ) -> Result<Self, Reason> {
         let mut fields = Self::default();
-        let mut host = None;
+        let mut host = Host::default();
         let mut connection = false;
         let mut unsigned = Unsigned::default();
         for (name, value) in &parts.headers {
             let text = name.as_str();
             let value = trim(value.as_bytes());
-            let slot = signed.find(list, text);
+            let at = signed.find(list, text);
             let mut visible = None;
-            let is_signed = slot.is_some();
-            if let Some(slot) = slot {
+            let is_signed = at.is_some();
+            if let Some(slot) = at.and_then(|at| signed.slot_mut(at)) {
                 fields.signed_bytes += text.len() + value.len();
                 if slot.value.is_none() {
                     slot.value = Some(value);
@@ -79,7 +86,8 @@ impl<'a> Fields<'a> {
             if text.starts_with("x-amz-") {
                 fields.amazon(text, (value, visible), is_signed, carrier, rules, &mut unsigned)?;
             } else if *name == HOST {
-                set_once(&mut host, value)?;
+                set_once(&mut host.value, value)?;
+                host.slot = at;
             } else if *name == http::header::DATE {
                 let repeated = fields.date.is_some();
                 fields.date = Some(DateHeader { value, is_signed, repeated });
@@ -87,7 +95,7 @@ impl<'a> Fields<'a> {
                 connection = true;
             }
         }
-        fields.authority(parts, (host, forwarded), signed, list, &mut unsigned)?;
+        fields.authority(parts, host, forwarded, signed, list, &mut unsigned)?;
         if fields.signed_bytes > rules.limits.signed_header_bytes {
             return Err(Reason::LimitExceeded(Limit::SignedHeaderBytes));
         }
@@ -160,20 +168,22 @@ impl<'a> Fields<'a> {
     fn authority(
         &mut self,
         parts: &'a Parts,
-        (host, forwarded): (Option<&'a [u8]>, Option<Forwarded<'a>>),
+        header: Host<'a>,
+        forwarded: Option<Forwarded<'a>>,
         signed: &mut SignedHeaders<'a>,
         list: &[u8],
         unsigned: &mut Unsigned,
     ) -> Result<(), Reason> {
         let authority = parts.uri.authority();
-        let host = agreed_host(parts, host)?;
+        let host = agreed_host(parts, header.value)?;
         let forwarded = forwarded
             .map(|forwarded| forwarded.0.ok_or(Reason::MalformedRequest(Malformed::Host)))
             .transpose()?;
         let host = forwarded.unwrap_or(host);
         self.host = host;
         let mut covered = false;
-        if let Some(slot) = signed.find(list, "host") {
+        let at = if header.value.is_some() { header.slot } else { signed.find(list, "host") };
+        if let Some(slot) = at.and_then(|at| signed.slot_mut(at)) {
             covered = true;
             if slot.value.is_none() || forwarded.is_some() {
                 slot.value = Some(host);
@@ -181,7 +191,9 @@ impl<'a> Fields<'a> {
                 self.signed_bytes += 4 + host.len();
             }
         }
-        if let (Some(slot), Some(authority)) = (signed.find(list, ":authority"), authority) {
+        if let Some(authority) = authority
+            && let Some(slot) = signed.find(list, ":authority").and_then(|at| signed.slot_mut(at))
+        {
             covered = true;
             let authority = forwarded.unwrap_or(authority.as_str().as_bytes());
             slot.value = Some(authority);
@@ -311,7 +323,7 @@ pub(super) fn check_hoisted(
         // What no header can carry would act here and be lost further on.
         let raw = pair.value(query);
         let mut value = zeroize::Zeroizing::new(Vec::with_capacity(raw.len()));
-        percent::decode(&mut value, raw, Plus::Space).ok_or_else(|| malformed.clone())?;
+        percent::decode(&mut *value, raw, Plus::Space).ok_or_else(|| malformed.clone())?;
         if str::from_utf8(&value).is_err() || !value.iter().all(|&byte| is_field_byte(byte)) {
             return Err(malformed);
         }

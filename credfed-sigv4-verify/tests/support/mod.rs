@@ -359,14 +359,28 @@ pub(crate) mod measured {
 
     /// GET, six headers, 1,000 characters of token, UNSIGNED-PAYLOAD.
     pub(crate) fn r1() -> (Parts, ResolvedKey) {
+        r1_of(SignableBody::UnsignedPayload)
+    }
+
+    pub(crate) fn r1_of(body: SignableBody<'_>) -> (Parts, ResolvedKey) {
         let request = http::Request::get("https://bucket.s3.us-east-1.amazonaws.com/photos/2026/a.jpg")
             .header("user-agent", "measured/1.0")
             .body(())
             .unwrap();
         let signer = Signer::s3(Carrier::Header).token(&token());
-        let parts = signer.sign_unsigned(request);
+        let parts = signer.sign_body(request, body);
         assert_eq!(parts.headers.len(), 6);
         (parts, signer.key())
+    }
+
+    /// PUT of `body`, whose hash is signed.
+    pub(crate) fn r2(body: &[u8]) -> (Parts, ResolvedKey) {
+        let request = http::Request::put("https://bucket.s3.us-east-1.amazonaws.com/photos/2026/a.jpg")
+            .header("user-agent", "measured/1.0")
+            .body(())
+            .unwrap();
+        let signer = Signer::s3(Carrier::Header);
+        (signer.sign_body(request, SignableBody::Bytes(body)), signer.key())
     }
 
     /// How many bytes the canonical request has.
@@ -378,26 +392,33 @@ pub(crate) mod measured {
         let list: usize = signed.iter().map(|(name, _)| name.as_str().len() + 1).sum();
         let signature = "&X-Amz-Signature=".len() + 64;
         let query = parts.uri.query().map_or(0, |query| query.len() - signature);
-        "GET\n".len() + parts.uri.path().len() + 1 + query + 1 + lines + 1 + list + "UNSIGNED-PAYLOAD".len()
+        let payload =
+            parts.headers.get("x-amz-content-sha256").map_or("UNSIGNED-PAYLOAD".len(), |line| line.len());
+        "GET\n".len() + parts.uri.path().len() + 1 + query + 1 + lines + 1 + list + payload
     }
 
     /// A presigned GET with the same token, 37 of whose characters have to be escaped.
     pub(crate) fn r3() -> (Parts, ResolvedKey) {
-        presigned(&token())
+        r3_at(now())
+    }
+
+    pub(crate) fn r3_at(time: SystemTime) -> (Parts, ResolvedKey) {
+        presigned(&token(), time)
     }
 
     /// As [`r3`], with a token of letters and digits, which needs no escapes.
     pub(crate) fn r3_alphanumeric() -> (Parts, ResolvedKey) {
-        presigned(&token().replace(['+', '/', '='], "0"))
+        presigned(&token().replace(['+', '/', '='], "0"), now())
     }
 
-    fn presigned(token: &str) -> (Parts, ResolvedKey) {
+    fn presigned(token: &str, time: SystemTime) -> (Parts, ResolvedKey) {
         let request = http::Request::get("https://bucket.s3.us-east-1.amazonaws.com/photos/2026/a.jpg")
             .header("user-agent", "measured/1.0")
             .body(())
             .unwrap();
         let mut signer = Signer::s3(Carrier::Presigned).token(token);
         signer.checksum_header = false;
+        signer.time = time;
         (signer.sign_unsigned(request), signer.key())
     }
 }
