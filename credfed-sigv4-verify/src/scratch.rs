@@ -230,7 +230,7 @@ impl Work {
         }
         let kept: Vec<u8> = bytes.iter().copied().filter(|byte| !is_blank(byte)).collect();
         let copied = self.decode_with(|decoded| {
-            decoded.extend_from_slice(&kept);
+            decoded.put_all([&kept]);
             Some(())
         });
         copied.unwrap_or(text)
