@@ -11,6 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::scope::Scope;
 use crate::signature::Computed;
+#[cfg(feature = "sigv4a")]
+use crate::sigv4a::PublicKey;
 
 /// Whether a key stands for itself or for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,6 +95,12 @@ impl ResolvedKey {
     pub(crate) fn derive(&self, scope: Scope<'_>) -> SigningKey {
         SigningKey::derive(&self.inner.prefixed, scope)
     }
+
+    /// What SigV4A signatures of this secret are verified with.
+    #[cfg(feature = "sigv4a")]
+    pub(crate) fn derive_public(&self, access_key: &[u8]) -> Option<PublicKey> {
+        PublicKey::derive(self.inner.prefixed.get(PREFIX.len()..)?, access_key)
+    }
 }
 
 impl fmt::Debug for ResolvedKey {
@@ -132,7 +140,7 @@ impl SigningKey {
 
     /// Consumes the key: a clone is 150 bytes to copy and to wipe, and one is made already where a key
     /// is kept.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn sign(self, string_to_sign: &[u8]) -> Computed {
         let mut mac = self.0;
         mac.update(string_to_sign);

@@ -11,7 +11,9 @@
 //! 1. **One carrier**: the Authorization header, a presigned query, or the fields of a POST form. Two, or
 //!    the parts of one spread over both, are refused; identity comes from the carrier that was verified. A
 //!    form is a `POST` of `multipart/form-data` with one file, which is the last field.
-//! 2. **Algorithm**: `AWS4-HMAC-SHA256`, byte for byte. Signature version 2 is refused by name.
+//! 2. **Algorithm**: `AWS4-HMAC-SHA256`, byte for byte. Signature version 2 is refused by name. With the feature
+//!    `sigv4a`, a verifier that is told to (`VerifierBuilder::accept_sigv4a`) takes `AWS4-ECDSA-P256-SHA256` too, in
+//!    a header and a presigned query; forms are SigV4's alone.
 //! 3. **Once each**: Host, Authorization, x-amz-date, x-amz-content-sha256, x-amz-security-token and
 //!    [`CREDENTIAL_QUERY_PARAMETERS`], the latter in exact case and unescaped. Other `x-amz-*` headers
 //!    come once too, `x-amz-meta-*` apart, and so do signed headers that HTTP defines with one value
@@ -19,7 +21,10 @@
 //!    are unique after lower-casing and not also a header; see [`SignedRequest::effective_header`]. So are
 //!    the fields of a form, and the members of its policy.
 //! 4. **Scope**: access key, date, region, service, `aws4_request`, split from the right. The date is
-//!    the request's; region and service are served by this [`Verifier`].
+//!    the request's; region and service are served by this [`Verifier`]. With SigV4A the scope has no region:
+//!    x-amz-region-set takes its place, a signed header or the parameter of a presigned query, once and as its
+//!    carrier is. It is a list of names with commas between; one is a region that is served, to the letter, or `*`.
+//!    Other patterns are names of no region.
 //! 5. **Freshness**: S3 and STS within 15 minutes both ways, others within 5. The date is
 //!    `YYYYMMDDTHHMMSSZ`, or the Date header where x-amz-date is missing. A presigned request lives
 //!    from its date, less the skew, for 1 to 604800 seconds, and no longer than the session. So does a
@@ -46,7 +51,8 @@
 //!     `STREAMING-AWS4-HMAC-SHA256-PAYLOAD`, that with `-TRAILER`, and (by the policy for unsigned payloads)
 //!     `STREAMING-UNSIGNED-PAYLOAD-TRAILER`. These come with x-amz-decoded-content-length, and those with
 //!     a trailer with x-amz-trailer, which names nothing but checksums that are computed here
-//!     ([`Checksum`]). Other streaming modes, any in a presigned request, and other checksums are
+//!     ([`Checksum`]). With SigV4A the first two are `STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD` and that with
+//!     `-TRAILER`: chunks are signed with the algorithm of the head. Other streaming modes, any in a presigned request, and other checksums are
 //!     answered with 501. Content-Encoding may say `aws-chunked`, with others, or leave it out. A form has
 //!     none: its file is not covered, and where unsigned payloads are refused so are forms.
 //! 11. **Body**: [`BodyCheck`] takes it as it comes and gives out what may be handed on, which is all of it
@@ -57,7 +63,9 @@
 //!     file of a form: hold back its last byte until it has passed.
 //! 12. **Comparison** in constant time over 32 raw bytes. An unknown key costs a derivation. With
 //!     [`uniform_errors`](VerifierBuilder::uniform_errors) all failures that depend on the key look and
-//!     cost alike.
+//!     cost alike. A signature of SigV4A is DER in lower-case hex, in chunks and trailers padded with `*` to 144
+//!     characters, and nothing else; it is verified with a public key, for an unknown access key with nobody's. It
+//!     has a twin that is as good, so nothing here is found or remembered by a signature.
 //! 13. **Nothing leaks**: neither secrets nor tokens nor signatures, computed or sent, are in any
 //!     `Debug`, `Display` or answer.
 //! 14. **Evidence**: only a verifier makes a [`VerifiedHead`] or a [`VerifiedForm`].
@@ -150,15 +158,19 @@ mod post;
 mod preimage;
 mod profile;
 pub mod query;
+mod regions;
 mod request;
 mod scan;
 mod scope;
 mod scratch;
 mod signature;
 mod signed_headers;
+#[cfg(feature = "sigv4a")]
+mod sigv4a;
 mod verified;
 mod verifier;
 
+pub use authorization::Algorithm;
 pub use body::BodyCheck;
 pub use chunked::{Checksum, Chunked};
 pub use connection::Connection;

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::authorization::Algorithm;
 use crate::chunked::Chunked;
 use crate::error::Reason;
 use crate::signature;
@@ -19,7 +20,8 @@ pub enum PayloadMode {
     /// that the body has to be there before the signature can be checked.
     BodyHash,
     /// `STREAMING-AWS4-HMAC-SHA256-PAYLOAD`, that with `-TRAILER`, or
-    /// `STREAMING-UNSIGNED-PAYLOAD-TRAILER`: the body is `aws-chunked`.
+    /// `STREAMING-UNSIGNED-PAYLOAD-TRAILER`: the body is `aws-chunked`. With SigV4A the first two are of
+    /// `AWS4-ECDSA-P256-SHA256`.
     Chunked(Chunked),
 }
 
@@ -30,7 +32,7 @@ pub(crate) enum PayloadLine {
     Unsigned,
     /// What else goes with it stands in other headers.
     Chunked {
-        signed: bool,
+        signed: Option<Algorithm>,
         has_trailer: bool,
     },
 }
@@ -43,18 +45,26 @@ impl PayloadLine {
         }
         match value {
             b"UNSIGNED-PAYLOAD" => Ok(Self::Unsigned),
-            b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD" => Ok(Self::Chunked { signed: true, has_trailer: false }),
-            b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" => {
-                Ok(Self::Chunked { signed: true, has_trailer: true })
+            b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD" => Ok(chunked(Some(Algorithm::HmacSha256), false)),
+            b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" => Ok(chunked(Some(Algorithm::HmacSha256), true)),
+            b"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD" => {
+                Ok(chunked(Some(Algorithm::EcdsaP256Sha256), false))
             }
-            b"STREAMING-UNSIGNED-PAYLOAD-TRAILER" => Ok(Self::Chunked { signed: false, has_trailer: true }),
-            b"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"
-            | b"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER"
-            | b"STREAMING-AWS4-HMAC-SHA256-EVENTS"
-            | b"STREAMING-AWS4-ECDSA-P256-SHA256-EVENTS" => Err(Reason::PayloadModeNotImplemented),
+            b"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER" => {
+                Ok(chunked(Some(Algorithm::EcdsaP256Sha256), true))
+            }
+            b"STREAMING-UNSIGNED-PAYLOAD-TRAILER" => Ok(chunked(None, true)),
+            b"STREAMING-AWS4-HMAC-SHA256-EVENTS" | b"STREAMING-AWS4-ECDSA-P256-SHA256-EVENTS" => {
+                Err(Reason::PayloadModeNotImplemented)
+            }
             _ => base64_hash(value).map(Self::Sha256).ok_or(Reason::InvalidPayloadMode),
         }
     }
+}
+
+/// A mode whose chunks are signed with this algorithm, or not at all.
+fn chunked(signed: Option<Algorithm>, has_trailer: bool) -> PayloadLine {
+    PayloadLine::Chunked { signed, has_trailer }
 }
 
 /// Some signers write the 32 bytes in base64: 44 characters, padding included.

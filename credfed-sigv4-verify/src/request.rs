@@ -7,7 +7,7 @@ use std::fmt;
 
 use http::request::Parts;
 
-use crate::authorization::{self, Authorization, Text};
+use crate::authorization::{self, Algorithm, Authorization, Sent, Text};
 use crate::canonical::{path, query};
 use crate::chunked::Chunked;
 use crate::connection::{Connection, Forwarded};
@@ -18,9 +18,9 @@ use crate::limits::{Limit, Limits};
 use crate::payload::{PayloadLine, PayloadMode};
 use crate::profile::{Profile, UnsignedPayload};
 use crate::query::Kind;
+use crate::regions::Regions;
 use crate::scope::{Credential, Scope};
 use crate::scratch::Work;
-use crate::signature::Signature;
 use crate::signed_headers::{SignedHeaders, Slot};
 
 use fields::Fields;
@@ -69,7 +69,8 @@ pub struct SignedRequest<'a> {
     pub(crate) date: Date,
     /// Seconds; presigned requests only.
     pub(crate) expires: Option<u32>,
-    pub(crate) signature: Signature,
+    pub(crate) signature: Sent,
+    region_set: Option<Text<'a>>,
     carrier: Carrier,
     credential_text: Text<'a>,
     pub(crate) credential: Credential,
@@ -88,6 +89,7 @@ pub(crate) struct Rules {
     pub(crate) limits: Limits,
     pub(crate) unsigned_payload: UnsignedPayload,
     pub(crate) knobs: Knobs,
+    pub(crate) accepts_sigv4a: bool,
 }
 
 impl Rules {
@@ -113,17 +115,18 @@ impl<'a> SignedRequest<'a> {
             limits: Limits::default(),
             unsigned_payload: UnsignedPayload::Allow,
             knobs: Knobs::new(),
+            accepts_sigv4a: false,
         };
-        Self::parse_by(parts, (0, rules), None, |_, _| Ok(()))
+        Self::parse_by(parts, (0, rules), None, |_, _, _| Ok(()))
     }
 
-    /// Reads a request for the verifier `reader` by its `rules`; `forwarded` is the host that a trusted proxy tells, `serves` judges carrier, region
+    /// Reads a request for the verifier `reader` by its `rules`; `forwarded` is the host that a trusted proxy tells, `serves` judges carrier, regions
     /// and service.
     pub(crate) fn parse_by(
         parts: &'a Parts,
         (reader, rules): (u64, Rules),
         forwarded: Option<Forwarded<'a>>,
-        serves: impl FnOnce(Carrier, [&[u8]; 2]) -> Result<(), Reason>,
+        serves: impl FnOnce(Carrier, Regions<'_>, &[u8]) -> Result<(), Reason>,
     ) -> Result<Self, Reason> {
         let limits = &rules.limits;
         if parts.method.as_str().len() > LONGEST_METHOD {
@@ -146,11 +149,12 @@ impl<'a> SignedRequest<'a> {
         let (carrier, authorization, date_and_expires, query_token) = match (header_value, presigned) {
             (Some(_), true) => return Err(Reason::TwoCarriers),
             (Some(value), false) => {
-                let authorization = authorization::header::parse(value, &mut work)?;
+                let authorization = authorization::header::parse(value, rules.accepts_sigv4a, &mut work)?;
                 (Carrier::Header, authorization, None, None)
             }
             (None, true) => {
-                let read = authorization::presigned::parse(query, query_verbatim, &mut work);
+                let accepts_sigv4a = rules.accepts_sigv4a;
+                let read = authorization::presigned::parse(query, query_verbatim, accepts_sigv4a, &mut work);
                 let read = read.map_err(|reason| {
                     if is_version_2(&work, query) { Reason::SignatureVersion2 } else { reason }
                 })?;
@@ -159,7 +163,8 @@ impl<'a> SignedRequest<'a> {
             (None, false) => return Err(no_carrier(&work, query)),
         };
 
-        let Authorization { credential_text, credential, signed_headers, signature } = authorization;
+        let Authorization { credential_text, credential, signed_headers, signature, region_set } =
+            authorization;
         let mut signed = SignedHeaders::parse(signed_headers.bytes(&work), carrier, limits)?;
         let list = signed_headers.bytes(&work);
         let fields = Fields::collect(parts, &mut signed, list, carrier, &rules, forwarded)?;
@@ -172,7 +177,13 @@ impl<'a> SignedRequest<'a> {
         if credential.scope_text(credential_text.bytes(&work))[..8] != *date.day() {
             return Err(Reason::ScopeDate(carrier));
         }
-        serves(carrier, credential.names(credential_text.bytes(&work)))?;
+        let region_set = match signature.algorithm() {
+            Algorithm::HmacSha256 => None,
+            Algorithm::EcdsaP256Sha256 => Some(region_set_of(carrier, region_set, &fields)?),
+        };
+        let [region, service] = credential.names(credential_text.bytes(&work));
+        let regions = region_set.as_ref().map(|set| set.bytes(&work));
+        serves(carrier, Regions::read(region, regions, carrier)?, service)?;
         let header_token = fields.token.map(|token| (Text::Wire(token), fields.visible_token));
         let token = match query_token.or(header_token) {
             Some((token, visible)) => {
@@ -190,7 +201,7 @@ impl<'a> SignedRequest<'a> {
             },
         };
         let line = payload_line.as_ref().map(|line| line.bytes(&work));
-        let payload = payload_mode(line, &fields, parts, carrier, &rules)?;
+        let payload = payload_mode(line, &fields, parts, (carrier, signature.algorithm()), &rules)?;
 
         if query_verbatim {
             query::sort(&mut work.pairs, query);
@@ -212,6 +223,7 @@ impl<'a> SignedRequest<'a> {
             date,
             expires: date_and_expires.map(|(_, expires)| expires),
             signature,
+            region_set,
             carrier,
             credential_text,
             credential,
@@ -239,6 +251,17 @@ impl<'a> SignedRequest<'a> {
     /// Where the signature stands.
     pub fn carrier(&self) -> Carrier {
         self.carrier
+    }
+
+    /// How it was signed.
+    pub fn algorithm(&self) -> Algorithm {
+        self.signature.algorithm()
+    }
+
+    /// The regions that a SigV4A signature is for, as they were signed: names separated by commas, `*` for all of them.
+    /// `None` with another algorithm, whose region is in the [`scope`](Self::scope).
+    pub fn region_set(&self) -> Option<&str> {
+        self.region_set.as_ref().map(|set| ascii(set.bytes(&self.work)))
     }
 
     /// How the signature covers the body.
@@ -313,9 +336,11 @@ impl<'a> SignedRequest<'a> {
         self.credential.scope_text(self.credential_bytes())
     }
 
-    /// Region and service.
-    pub(crate) fn scope_names(&self) -> [&[u8]; 2] {
-        self.credential.names(self.credential_bytes())
+    /// Regions and service.
+    pub(crate) fn scope_names(&self) -> (Regions<'_>, &[u8]) {
+        let [region, service] = self.credential.names(self.credential_bytes());
+        let regions = self.region_set.as_ref().map(|set| set.bytes(&self.work));
+        (Regions::new(region, regions), service)
     }
 
     pub(crate) fn has_session_token(&self) -> bool {
@@ -337,6 +362,7 @@ impl fmt::Debug for SignedRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignedRequest")
             .field("carrier", &self.carrier)
+            .field("algorithm", &self.algorithm())
             .field("access_key", &self.access_key())
             .field("scope", &self.scope().as_str())
             .field("date", &self.date)
@@ -377,12 +403,26 @@ fn check_token(token: &[u8], visible: bool, carrier: Carrier, limits: &Limits) -
     Ok(())
 }
 
+/// The regions of a SigV4A request, in its carrier and nowhere else (rule 4).
+fn region_set_of<'a>(
+    carrier: Carrier,
+    in_query: Option<Text<'a>>,
+    fields: &Fields<'a>,
+) -> Result<Text<'a>, Reason> {
+    let missing = Reason::Malformed(carrier, Malformed::RegionSet);
+    match (carrier, fields.region_set) {
+        (Carrier::Header, set) => set.map(Text::Wire).ok_or(missing),
+        (Carrier::Presigned | Carrier::PostForm, Some(_)) => Err(Reason::TwoCarriers),
+        (Carrier::Presigned | Carrier::PostForm, None) => in_query.ok_or(missing),
+    }
+}
+
 /// Rule 10. Nothing that is unsigned has a say in it: `fields` are covered by the signature.
 fn payload_mode(
     line: Option<&[u8]>,
     fields: &Fields<'_>,
     parts: &Parts,
-    carrier: Carrier,
+    (carrier, algorithm): (Carrier, Algorithm),
     rules: &Rules,
 ) -> Result<PayloadMode, Reason> {
     let line = match (line, rules.profile, carrier) {
@@ -409,9 +449,16 @@ fn payload_mode(
             if rules.profile != Profile::S3 || carrier != Carrier::Header {
                 return Err(Reason::PayloadModeNotImplemented);
             }
-            if !signed && refuses_unsigned {
-                return Err(Reason::UnsignedPayloadRefused);
+            match signed {
+                None if refuses_unsigned => return Err(Reason::UnsignedPayloadRefused),
+                Some(Algorithm::EcdsaP256Sha256) if !rules.accepts_sigv4a => {
+                    return Err(Reason::PayloadModeNotImplemented);
+                }
+                // Chunks are signed as the head is, which their chain begins with.
+                Some(signed) if signed != algorithm => return Err(Reason::InvalidPayloadMode),
+                Some(_) | None => {}
             }
+            let signed = signed.is_some();
             let (length, trailer) = (fields.decoded_length, fields.trailer);
             PayloadMode::Chunked(Chunked::declared((signed, has_trailer), &parts.method, length, trailer)?)
         }

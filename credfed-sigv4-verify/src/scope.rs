@@ -7,7 +7,7 @@ const NAME: usize = 64;
 /// The longest access key that is read; AWS's own are at most 128 characters.
 const ACCESS_KEY: usize = 256;
 
-/// The credential scope of a request: `date/region/service/aws4_request`.
+/// The credential scope of a request: `date/region/service/aws4_request`, with SigV4A `date/service/aws4_request`.
 ///
 /// Follows "Elements of an AWS API request signature" of the IAM user guide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,14 +23,15 @@ impl<'a> Scope<'a> {
         &self.text[..8]
     }
 
-    /// The region, such as `eu-west-1`.
+    /// The region, such as `eu-west-1`. Empty with SigV4A, whose regions are
+    /// [`SignedRequest::region_set`](crate::SignedRequest::region_set).
     pub fn region(&self) -> &'a str {
         &self.text[9..9 + usize::from(self.region)]
     }
 
     /// The service, such as `s3`.
     pub fn service(&self) -> &'a str {
-        let start = 10 + usize::from(self.region);
+        let start = service_at(self.region);
         &self.text[start..start + usize::from(self.service)]
     }
 
@@ -44,6 +45,7 @@ impl<'a> Scope<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Credential {
     access_key: u16,
+    /// 0 where the scope has none.
     region: u16,
     service: u16,
 }
@@ -55,11 +57,24 @@ impl Credential {
         let rest = text.strip_suffix(b"/aws4_request")?;
         let (rest, service) = split_last(rest, NAME)?;
         let (rest, region) = split_last(rest, NAME)?;
+        if region.is_empty() {
+            return None;
+        }
+        Self::of_parts(text, rest, region, service)
+    }
+
+    /// Reads `access key/date/service/aws4_request`.
+    #[cfg(feature = "sigv4a")]
+    pub(crate) fn parse_without_region(text: &[u8]) -> Option<Self> {
+        let rest = text.strip_suffix(b"/aws4_request")?;
+        let (rest, service) = split_last(rest, NAME)?;
+        Self::of_parts(text, rest, b"", service)
+    }
+
+    #[inline]
+    fn of_parts(text: &[u8], rest: &[u8], region: &[u8], service: &[u8]) -> Option<Self> {
         let (access_key, date) = split_last(rest, 8)?;
-        let shaped = !service.is_empty()
-            && !region.is_empty()
-            && date.len() == 8
-            && (1..=ACCESS_KEY).contains(&access_key.len());
+        let shaped = !service.is_empty() && date.len() == 8 && (1..=ACCESS_KEY).contains(&access_key.len());
         if !shaped || !scan::all(text, allowed) {
             return None;
         }
@@ -82,8 +97,8 @@ impl Credential {
     /// Region and service.
     pub(crate) fn names<'t>(&self, text: &'t [u8]) -> [&'t [u8]; 2] {
         let scope = self.scope_text(text);
-        let region = 9 + usize::from(self.region);
-        [&scope[9..region], &scope[region + 1..region + 1 + usize::from(self.service)]]
+        let service = service_at(self.region);
+        [&scope[9..9 + usize::from(self.region)], &scope[service..service + usize::from(self.service)]]
     }
 
     pub(crate) fn scope<'t>(&self, text: &'t [u8]) -> Scope<'t> {
@@ -91,6 +106,16 @@ impl Credential {
         let text = str::from_utf8(self.scope_text(text)).unwrap_or_default();
         Scope { text, region: self.region, service: self.service }
     }
+}
+
+/// Where the service begins, behind a region that has as many bytes and a slash.
+fn service_at(region: u16) -> usize {
+    9 + usize::from(region) + usize::from(region > 0)
+}
+
+/// Whether it could be the name of a region or a service.
+pub(crate) fn is_name(text: &[u8]) -> bool {
+    (1..=NAME).contains(&text.len()) && !text.contains(&b'/') && scan::all(text, allowed)
 }
 
 /// Splits at the last slash, which has at most `longest` bytes after it.
@@ -123,6 +148,34 @@ mod tests {
         assert_eq!(credential.names(text.as_bytes()), [b"us-east-1".as_slice(), b"s3"]);
         assert_eq!((scope.date(), scope.region(), scope.service()), ("20150830", "us-east-1", "s3"));
         assert_eq!(scope.as_str(), "20150830/us-east-1/s3/aws4_request");
+    }
+
+    #[cfg(feature = "sigv4a")]
+    #[test]
+    fn without_a_region_there_is_one_part_less() {
+        let text = b"team/a/20150830/s3/aws4_request";
+        let credential = Credential::parse_without_region(text).unwrap();
+        assert_eq!(credential.access_key(text), b"team/a");
+        assert_eq!(credential.names(text), [b"".as_slice(), b"s3"]);
+        let scope = credential.scope(text);
+        assert_eq!((scope.date(), scope.region(), scope.service()), ("20150830", "", "s3"));
+        assert_eq!(scope.as_str(), "20150830/s3/aws4_request");
+        for text in [
+            "",
+            "AK/20150830/us-east-1/s3/aws4_request",
+            "AK/20150830//s3/aws4_request",
+            "AK/20150830//aws4_request",
+            "AK//s3/aws4_request",
+            "/20150830/s3/aws4_request",
+            "20150830/s3/aws4_request",
+            "AK/20150830/s3",
+            "AK/20150830/s3/aws4_request/",
+            "A K/20150830/s3/aws4_request",
+        ] {
+            assert!(Credential::parse_without_region(text.as_bytes()).is_none(), "{text}");
+        }
+        // What one form reads is not what the other does.
+        assert!(Credential::parse(text).is_none());
     }
 
     #[test]

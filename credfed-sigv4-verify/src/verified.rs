@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use crate::authorization::Algorithm;
 use crate::body::{BodyCheck, Open};
 use crate::key::KeyKind;
 use crate::payload::PayloadCheck;
@@ -25,6 +26,7 @@ use crate::request::Carrier;
 #[must_use = "the body is still to be checked: into_body_check()"]
 pub struct VerifiedHead {
     carrier: Carrier,
+    algorithm: Algorithm,
     signed_at: SystemTime,
     key_kind: KeyKind,
     /// What is open of the body.
@@ -32,13 +34,23 @@ pub struct VerifiedHead {
 }
 
 impl VerifiedHead {
-    pub(crate) fn new(carrier: Carrier, signed_at: SystemTime, key_kind: KeyKind, open: Open) -> Self {
-        Self { carrier, signed_at, key_kind, open }
+    pub(crate) fn new(
+        (carrier, algorithm): (Carrier, Algorithm),
+        signed_at: SystemTime,
+        key_kind: KeyKind,
+        open: Open,
+    ) -> Self {
+        Self { carrier, algorithm, signed_at, key_kind, open }
     }
 
     /// Where the signature stood.
     pub fn carrier(&self) -> Carrier {
         self.carrier
+    }
+
+    /// How it was signed.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
     }
 
     /// The date that was signed, of second precision.

@@ -1,5 +1,7 @@
 //! The verifier: scope, freshness, canonical request, key, comparison, in that order.
 
+#[cfg(feature = "sigv4a")]
+mod asymmetric;
 mod builder;
 mod form;
 
@@ -10,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::request::Parts;
 use sha2::{Digest, Sha256};
 
-use crate::authorization::ALGORITHM;
+use crate::authorization::Sent;
 use crate::body::Open;
 use crate::cache::KeyCache;
 use crate::canonical;
@@ -21,9 +23,12 @@ use crate::key::{KeyKind, ResolvedKey, SigningKey};
 use crate::limits::Limits;
 use crate::payload::PayloadMode;
 use crate::profile::{Profile, Protocol};
+use crate::regions::Regions;
 use crate::request::{Carrier, Rules, SignedRequest};
 use crate::scope::{Credential, Scope};
 use crate::signature::{self, Computed, Signature};
+#[cfg(feature = "sigv4a")]
+use crate::sigv4a::PublicKey;
 use crate::verified::VerifiedHead;
 
 pub use builder::{BuildError, VerifierBuilder};
@@ -40,7 +45,9 @@ pub struct Verifier {
     services: Served,
     max_skew: Duration,
     uniform_errors: bool,
-    cache: KeyCache,
+    cache: KeyCache<SigningKey>,
+    #[cfg(feature = "sigv4a")]
+    public_keys: KeyCache<PublicKey>,
 }
 
 /// Names that are served here.
@@ -78,8 +85,8 @@ impl Verifier {
     /// The [`Reason`] for which no key could make this request acceptable.
     pub fn parse<'a>(&self, parts: &'a Parts) -> Result<SignedRequest<'a>, Reason> {
         let forwarded = self.trusted_proxies.forwarded_host(parts);
-        SignedRequest::parse_by(parts, (self.id, self.rules), forwarded, |carrier, names| {
-            self.check_scope(carrier, names)
+        SignedRequest::parse_by(parts, (self.id, self.rules), forwarded, |carrier, regions, service| {
+            self.check_scope(carrier, regions, service)
         })
     }
 
@@ -154,7 +161,8 @@ impl Verifier {
         now: SystemTime,
         body_sha256: Option<[u8; 32]>,
     ) -> Result<VerifiedHead, Reason> {
-        self.check_scope(request.carrier(), request.scope_names())?;
+        let (regions, service) = request.scope_names();
+        self.check_scope(request.carrier(), regions, service)?;
         self.check_freshness(request, now)?;
 
         let hex;
@@ -182,19 +190,33 @@ impl Verifier {
             (PayloadMode::Sha256(_) | PayloadMode::BodyHash, _) => Open::Compared,
             (PayloadMode::Unsigned, _) => Open::Unsigned,
             (PayloadMode::Chunked(chunked), _) => {
-                let chain = chunked.is_signed().then(|| self.chain(request, key));
+                let chain = match chunked.is_signed() {
+                    true => Some(self.chain(request, key).ok_or(Reason::SignatureMismatch)?),
+                    false => None,
+                };
                 Open::Chunked(Box::new(Decoder::new(&chunked, chain, &self.rules.limits)))
             }
         };
-        Ok(VerifiedHead::new(request.carrier(), request.date.to_system_time(), key.kind(), open))
+        let signed = (request.carrier(), request.algorithm());
+        Ok(VerifiedHead::new(signed, request.date.to_system_time(), key.kind(), open))
     }
 
     /// The chain of signatures that begins with the request's own, which was compared. The key comes out of the cache
     /// once more, so that no request pays for a chain before it has verified.
-    fn chain(&self, request: &SignedRequest<'_>, key: &ResolvedKey) -> Chain {
-        let signing = self.cache.get(request.credential_bytes(), key);
-        let signing = signing.unwrap_or_else(|| key.derive(request.scope()));
-        Chain::new(&signing, request.date.as_bytes(), request.scope_text(), &request.signature)
+    fn chain(&self, request: &SignedRequest<'_>, key: &ResolvedKey) -> Option<Chain> {
+        let (date, scope) = (request.date.as_bytes(), request.scope_text());
+        match &request.signature {
+            Sent::Hmac(seed) => {
+                let signing = self.cache.get(request.credential_bytes(), key);
+                let signing = signing.unwrap_or_else(|| key.derive(request.scope()));
+                Some(Chain::new(&signing, date, scope, seed))
+            }
+            #[cfg(feature = "sigv4a")]
+            Sent::Ecdsa(seed) => {
+                let public = self.public_key(request.access_key().as_bytes(), key)?;
+                Some(Chain::asymmetric(public, date, scope, seed))
+            }
+        }
     }
 
     /// Compares, and judges the key only for a request whose signature matches.
@@ -205,9 +227,31 @@ impl Verifier {
         string_to_sign: &[u8],
         now: SystemTime,
     ) -> Result<&'k ResolvedKey, Reason> {
-        let Some(key) = key.filter(|key| key.is_usable()) else {
+        let key = key.filter(|key| key.is_usable());
+        let key = match claim.signature {
+            Sent::Hmac(sent) => self.check_hmac(claim, sent, key, string_to_sign),
+            #[cfg(feature = "sigv4a")]
+            Sent::Ecdsa(sent) => self.check_ecdsa(claim, sent, key, string_to_sign),
+        }?;
+        check_token(claim.has_token, key)?;
+        if key.is_over(now) {
+            return Err(Reason::ExpiredToken);
+        }
+        Ok(key)
+    }
+
+    /// The key, if `sent` is its signature.
+    #[inline]
+    fn check_hmac<'k>(
+        &self,
+        claim: &Claim<'_>,
+        sent: &Signature,
+        key: Option<&'k ResolvedKey>,
+        string_to_sign: &[u8],
+    ) -> Result<&'k ResolvedKey, Reason> {
+        let Some(key) = key else {
             let _ = std::hint::black_box(self.cache.get(claim.credential, nobody()));
-            pay_for_dummy(claim, string_to_sign);
+            pay_for_dummy(claim, sent, string_to_sign);
             return Err(Reason::UnknownKey);
         };
         let (signing, derived) = match self.cache.get(claim.credential, key) {
@@ -217,7 +261,7 @@ impl Verifier {
                 (derived.clone(), Some(derived))
             }
         };
-        if !bool::from(signing.sign(string_to_sign).matches(claim.signature)) {
+        if !bool::from(signing.sign(string_to_sign).matches(sent)) {
             if derived.is_none() && self.uniform_errors {
                 drop(std::hint::black_box(SigningKey::dummy(claim.scope())));
             }
@@ -226,19 +270,21 @@ impl Verifier {
         if let Some(derived) = derived {
             self.cache.insert(claim.credential, key, derived);
         }
-        check_token(claim.has_token, key)?;
-        if key.is_over(now) {
-            return Err(Reason::ExpiredToken);
-        }
         Ok(key)
     }
 
     /// Rule 4.
-    fn check_scope(&self, carrier: Carrier, [region, service]: [&[u8]; 2]) -> Result<(), Reason> {
-        if let Some(expected) = self.regions.instead_of(region) {
+    #[inline]
+    fn check_scope(&self, carrier: Carrier, regions: Regions<'_>, service: &[u8]) -> Result<(), Reason> {
+        let expected = match regions {
+            Regions::One(region) => self.regions.instead_of(|served| served == region),
+            // It is not empty, so that it names a region wherever all are served.
+            Regions::Set(_) => self.regions.instead_of(|served| regions.include(served)),
+        };
+        if let Some(expected) = expected {
             return Err(Reason::WrongRegion { carrier, expected });
         }
-        match self.services.instead_of(service) {
+        match self.services.instead_of(|served| served == service) {
             Some(expected) => Err(Reason::WrongService { carrier, expected }),
             None => Ok(()),
         }
@@ -288,11 +334,11 @@ impl fmt::Debug for Verifier {
 }
 
 impl Served {
-    /// A name that is served, where `name` is not.
-    fn instead_of(&self, name: &[u8]) -> Option<Box<str>> {
+    /// A name that is served, where none is that `fits`.
+    fn instead_of(&self, fits: impl Fn(&[u8]) -> bool) -> Option<Box<str>> {
         match self {
             Self::Any => None,
-            Self::These(names) if names.iter().any(|known| known.as_bytes() == name) => None,
+            Self::These(names) if names.iter().any(|served| fits(served.as_bytes())) => None,
             Self::These(names) => Some(names.first().cloned().unwrap_or_default()),
         }
     }
@@ -303,7 +349,7 @@ struct Claim<'a> {
     /// Access key and scope, as one text.
     credential: &'a [u8],
     offsets: Credential,
-    signature: &'a Signature,
+    signature: &'a Sent,
     has_token: bool,
 }
 
@@ -323,9 +369,9 @@ impl<'a> Claim<'a> {
 }
 
 /// The work of a cold key, for nothing.
-fn pay_for_dummy(claim: &Claim<'_>, string_to_sign: &[u8]) {
+fn pay_for_dummy(claim: &Claim<'_>, sent: &Signature, string_to_sign: &[u8]) {
     let computed: Computed = SigningKey::dummy(claim.scope()).sign(string_to_sign);
-    let _: bool = std::hint::black_box(computed.matches(claim.signature)).into();
+    let _: bool = std::hint::black_box(computed.matches(sent)).into();
 }
 
 /// Rule 7: a session's key comes with its token, any other without one.
@@ -337,22 +383,22 @@ fn check_token(has_token: bool, key: &ResolvedKey) -> Result<(), Reason> {
     }
 }
 
-/// `AWS4-HMAC-SHA256`, date, scope and the hash of the canonical request, in four lines.
+/// Algorithm, date, scope and the hash of the canonical request, in four lines.
 pub(crate) struct StringToSign {
     text: [u8; Self::LONGEST],
     len: usize,
 }
 
 impl StringToSign {
-    /// Algorithm, date, a scope of two 64-byte names, a hash and three line ends.
-    const LONGEST: usize = 16 + 16 + (8 + 64 + 64 + 12 + 3) + 64 + 3;
+    /// The longer algorithm, date, a scope of two 64-byte names, a hash and three line ends.
+    const LONGEST: usize = 22 + 16 + (8 + 64 + 64 + 12 + 3) + 64 + 3;
 
     pub(crate) fn of(request: &SignedRequest<'_>, payload_line: &[u8]) -> Self {
         let canonical = canonical::request(request, payload_line);
         let hash: [u8; 32] = Sha256::digest(canonical.as_slice()).into();
         drop(canonical);
         let mut this = Self { text: [0; Self::LONGEST], len: 0 };
-        this.push(ALGORITHM);
+        this.push(request.algorithm().as_str().as_bytes());
         this.push(b"\n");
         this.push(request.date.as_bytes());
         this.push(b"\n");

@@ -1,5 +1,5 @@
-//! AWS's own SigV4 test suite, as packaged in the aws-sigv4 crate: every v4 case, header and
-//! presigned, with the arguments of its context.json.
+//! AWS's own SigV4 test suite, as packaged in the aws-sigv4 crate: every case of SigV4, and with the feature `sigv4a`
+//! of SigV4A, header and presigned, with the arguments of its context.json.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -16,6 +16,10 @@ use credfed_sigv4_verify::{KeyKind, Malformed, Profile, Reason, ResolvedKey, Ver
 use http::request::Parts;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+/// Its folders, and how many cases are in each.
+const SUITES: &[(&str, usize)] =
+    if cfg!(feature = "sigv4a") { &[("v4", 40), ("v4a", 38)] } else { &[("v4", 40)] };
 
 const HEADER: &str = "header-signed-request.txt";
 const QUERY: &str = "query-signed-request.txt";
@@ -64,34 +68,32 @@ const NON_NORMAL: [&str; 6] = [
 ];
 
 /// Each has a test of its own below.
-const OTHERS: [&str; 6] = [
-    "double-encode-path",
-    "double-url-encode",
-    "get-header-value-multiline",
-    "get-space-normalized",
-    "get-space-unnormalized",
-    "post-sts-header-after",
-];
+const OTHERS: [&str; 4] =
+    ["get-header-value-multiline", "get-space-normalized", "get-space-unnormalized", "post-sts-header-after"];
+
+/// As [`OTHERS`], of SigV4 alone.
+const OLDER: [&str; 2] = ["double-encode-path", "double-url-encode"];
 
 #[test]
 fn every_case_of_the_suite_is_run() {
-    let listed: BTreeSet<_> = fs::read_dir(suite())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    let run: BTreeSet<_> =
-        [&PLAIN[..], &BODIES, &NON_NORMAL, &OTHERS].concat().into_iter().map(String::from).collect();
-    assert_eq!(listed, run);
-    assert_eq!(listed.len(), 40);
+    for &(suite, count) in SUITES {
+        let listed: BTreeSet<_> = fs::read_dir(suites().join(suite))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        let older: &[&str] = if suite == "v4" { &OLDER } else { &[] };
+        let run = [&PLAIN[..], &BODIES, &NON_NORMAL, &OTHERS, older].concat();
+        assert_eq!(listed, run.into_iter().map(String::from).collect(), "{suite}");
+        assert_eq!(listed.len(), count, "{suite}");
+    }
 }
 
 #[test]
 fn plain_cases_are_accepted_from_header_and_query() {
-    for case in PLAIN.into_iter().chain(BODIES) {
-        for file in [HEADER, QUERY] {
-            let case = Case::load(case, file);
-            assert_eq!(case.verify(Knobs::new()), Ok(()), "{} {file}", case.name);
-            assert_eq!(case.verify_late(), Err(()), "{} {file}: far too late", case.name);
+    for name in PLAIN.into_iter().chain(BODIES) {
+        for case in Case::all(name) {
+            assert_eq!(case.verify(Knobs::new()), Ok(()), "{case}");
+            assert_eq!(case.verify_late(), Err(()), "{case}: far too late");
         }
     }
 }
@@ -99,14 +101,14 @@ fn plain_cases_are_accepted_from_header_and_query() {
 #[test]
 fn what_is_signed_is_shown_as_the_suite_has_it() {
     for name in PLAIN.into_iter().chain(BODIES) {
-        for carrier in ["header", "query"] {
-            let case = Case::load(name, if carrier == "header" { HEADER } else { QUERY });
+        for case in Case::all(name) {
             let verifier = case.verifier(Knobs::new());
             let request = verifier.parse(&case.parts).unwrap();
             let preimage = request.preimage(Some(Sha256::digest(&case.body).into())).unwrap();
-            let expected = |text: &str| read(name, &format!("{carrier}-{text}.txt"));
-            assert_eq!(preimage.canonical_request(), expected("canonical-request"), "{name} {carrier}");
-            assert_eq!(preimage.string_to_sign(), expected("string-to-sign"), "{name} {carrier}");
+            let carrier = case.carrier();
+            let expected = |text: &str| case.read(&format!("{carrier}-{text}.txt"));
+            assert_eq!(preimage.canonical_request(), expected("canonical-request"), "{case}");
+            assert_eq!(preimage.string_to_sign(), expected("string-to-sign"), "{case}");
         }
     }
 }
@@ -114,10 +116,9 @@ fn what_is_signed_is_shown_as_the_suite_has_it() {
 #[test]
 fn a_changed_body_is_refused() {
     for name in BODIES {
-        for file in [HEADER, QUERY] {
-            let mut case = Case::load(name, file);
+        for mut case in Case::all(name) {
             case.body.push('x');
-            assert!(case.verify(Knobs::new()).is_err(), "{name} {file}");
+            assert!(case.verify(Knobs::new()).is_err(), "{case}");
         }
     }
 }
@@ -125,11 +126,10 @@ fn a_changed_body_is_refused() {
 #[test]
 fn non_normal_paths_are_refused_by_default_and_accepted_under_the_knob() {
     for name in NON_NORMAL {
-        for file in [HEADER, QUERY] {
-            let case = Case::load(name, file);
+        for case in Case::all(name) {
             let refused = Err(Reason::MalformedRequest(Malformed::NonNormalPath));
-            assert_eq!(case.verify(Knobs::new()), refused, "{name} {file}");
-            assert_eq!(case.verify(Knobs::new().accept_non_normal_paths()), Ok(()), "{name} {file}");
+            assert_eq!(case.verify(Knobs::new()), refused, "{case}");
+            assert_eq!(case.verify(Knobs::new().accept_non_normal_paths()), Ok(()), "{case}");
         }
     }
 }
@@ -137,21 +137,24 @@ fn non_normal_paths_are_refused_by_default_and_accepted_under_the_knob() {
 #[test]
 fn the_normal_path_is_what_was_signed() {
     for name in NON_NORMAL {
-        let case = Case::load(name, HEADER);
-        let verifier = case.verifier(Knobs::new().accept_non_normal_paths());
-        let request = verifier.parse(&case.parts).unwrap();
-        let canonical = read(name, "header-canonical-request.txt");
-        assert_eq!(request.normal_path(), canonical.lines().nth(1).unwrap(), "{name}");
+        for case in Case::all(name) {
+            let verifier = case.verifier(Knobs::new().accept_non_normal_paths());
+            let request = verifier.parse(&case.parts).unwrap();
+            let canonical = case.read("header-canonical-request.txt");
+            assert_eq!(request.normal_path(), canonical.lines().nth(1).unwrap(), "{case}");
+        }
     }
 }
 
 #[test]
 fn a_token_added_after_signing_needs_the_knob() {
-    let unsigned = Reason::UnsignedHeaders(vec!["x-amz-security-token".into()]);
-    for (file, reason) in [(HEADER, unsigned), (QUERY, Reason::SignatureMismatch)] {
-        let case = Case::load("post-sts-header-after", file);
-        assert_eq!(case.verify(Knobs::new()), Err(reason), "{file}");
-        assert_eq!(case.verify(Knobs::new().token_outside_signature()), Ok(()), "{file}");
+    for case in Case::all("post-sts-header-after") {
+        let reason = match case.file {
+            HEADER => Reason::UnsignedHeaders(vec!["x-amz-security-token".into()]),
+            _ => Reason::SignatureMismatch,
+        };
+        assert_eq!(case.verify(Knobs::new()), Err(reason), "{case}");
+        assert_eq!(case.verify(Knobs::new().token_outside_signature()), Ok(()), "{case}");
     }
 }
 
@@ -159,9 +162,8 @@ fn a_token_added_after_signing_needs_the_knob() {
 /// loader does. The line ends themselves are tested where values are folded.
 #[test]
 fn folded_lines_are_accepted_as_blanks() {
-    for file in [HEADER, QUERY] {
-        let case = Case::load("get-header-value-multiline", file);
-        assert_eq!(case.verify(Knobs::new()), Ok(()), "{file}");
+    for case in Case::all("get-header-value-multiline") {
+        assert_eq!(case.verify(Knobs::new()), Ok(()), "{case}");
     }
 }
 
@@ -169,12 +171,12 @@ fn folded_lines_are_accepted_as_blanks() {
 #[test]
 fn raw_blanks_in_the_path_are_no_uri() {
     for name in ["get-space-normalized", "get-space-unnormalized"] {
-        for file in [HEADER, QUERY] {
-            let text = read(name, file);
+        for (suite, file) in files() {
+            let text = read(suite, name, file);
             let line = text.lines().next().unwrap();
             let target = line.split_once(' ').unwrap().1.strip_suffix(" HTTP/1.1").unwrap();
-            assert!(target.contains(' '), "{name} {file}");
-            assert!(target.parse::<http::Uri>().is_err(), "{name} {file}");
+            assert!(target.contains(' '), "{suite} {name} {file}");
+            assert!(target.parse::<http::Uri>().is_err(), "{suite} {name} {file}");
         }
     }
 }
@@ -183,10 +185,10 @@ fn raw_blanks_in_the_path_are_no_uri() {
 /// not the one of the signed request: their canonical path is what can be checked.
 #[test]
 fn double_encoding_gives_the_suites_path() {
-    for name in ["double-encode-path", "double-url-encode"] {
-        assert!(!suite().join(name).join("context.json").exists());
-        let canonical = read(name, "header-canonical-request.txt");
-        let (mut parts, _) = request(&read(name, "request.txt"));
+    for name in OLDER {
+        assert!(!suites().join("v4").join(name).join("context.json").exists());
+        let canonical = read("v4", name, "header-canonical-request.txt");
+        let (mut parts, _) = request(&read("v4", name, "request.txt"));
         let host = parts.headers["host"].to_str().unwrap().to_owned();
         let mut lines: Vec<&str> = canonical.lines().collect();
         let host_line = format!("host:{host}");
@@ -201,28 +203,66 @@ fn double_encoding_gives_the_suites_path() {
     }
 }
 
+/// A signature is not unique to its text: the suite has two of each case, and both verify.
+#[cfg(feature = "sigv4a")]
+#[test]
+fn another_signature_of_the_same_text_is_as_good() {
+    for name in PLAIN.into_iter().chain(BODIES) {
+        for mut case in Case::all(name).filter(|case| case.suite == "v4a") {
+            let other = case.read(&format!("{}-signature.txt", case.carrier()));
+            let replace = |text: &str| {
+                let (before, sent) = text.rsplit_once("Signature=").unwrap();
+                assert_ne!(sent, other, "{case}");
+                format!("{before}Signature={other}")
+            };
+            if case.file == HEADER {
+                let value = replace(case.parts.headers["authorization"].to_str().unwrap());
+                case.parts.headers.insert("authorization", value.parse().unwrap());
+            } else {
+                case.parts.uri = replace(&case.parts.uri.to_string()).parse().unwrap();
+            }
+            assert_eq!(case.verify(Knobs::new()), Ok(()), "{case}");
+        }
+    }
+}
+
 struct Case {
+    suite: &'static str,
     name: &'static str,
+    file: &'static str,
     parts: Parts,
     body: String,
     context: Value,
 }
 
 impl Case {
-    fn load(name: &'static str, file: &str) -> Self {
-        let (parts, body) = request(&read(name, file));
-        let context = serde_json::from_str(&read(name, "context.json")).unwrap();
-        Self { name, parts, body, context }
+    /// Of every suite, header and presigned.
+    fn all(name: &'static str) -> impl Iterator<Item = Self> {
+        files().map(move |(suite, file)| {
+            let (parts, body) = request(&read(suite, name, file));
+            let context = serde_json::from_str(&read(suite, name, "context.json")).unwrap();
+            Self { suite, name, file, parts, body, context }
+        })
+    }
+
+    fn read(&self, file: &str) -> String {
+        read(self.suite, self.name, file)
+    }
+
+    /// What the names of its files begin with.
+    fn carrier(&self) -> &'static str {
+        if self.file == HEADER { "header" } else { "query" }
     }
 
     fn verifier(&self, knobs: Knobs) -> Verifier {
-        Verifier::builder()
+        let builder = Verifier::builder()
             .profile(Profile::General { normalize: self.context["normalize"].as_bool().unwrap() })
             .region(self.context["region"].as_str().unwrap())
             .service(self.context["service"].as_str().unwrap())
-            .danger(knobs)
-            .build()
-            .unwrap()
+            .danger(knobs);
+        #[cfg(feature = "sigv4a")]
+        let builder = if self.suite == "v4a" { builder.accept_sigv4a() } else { builder };
+        builder.build().unwrap()
     }
 
     fn verify(&self, knobs: Knobs) -> Result<(), Reason> {
@@ -256,9 +296,20 @@ impl Case {
     }
 }
 
-fn suite() -> &'static PathBuf {
-    static SUITE: OnceLock<PathBuf> = OnceLock::new();
-    SUITE.get_or_init(|| {
+impl std::fmt::Display for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {}", self.suite, self.name, self.file)
+    }
+}
+
+/// What there is of each case.
+fn files() -> impl Iterator<Item = (&'static str, &'static str)> {
+    SUITES.iter().flat_map(|(suite, _)| [(*suite, HEADER), (*suite, QUERY)])
+}
+
+fn suites() -> &'static PathBuf {
+    static SUITES: OnceLock<PathBuf> = OnceLock::new();
+    SUITES.get_or_init(|| {
         let output = Command::new(env!("CARGO"))
             .args(["metadata", "--offline", "--format-version", "1", "--manifest-path"])
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
@@ -273,12 +324,12 @@ fn suite() -> &'static PathBuf {
             .find(|package| package["name"] == "aws-sigv4")
             .unwrap();
         let manifest = PathBuf::from(package["manifest_path"].as_str().unwrap());
-        manifest.with_file_name("aws-signing-test-suite").join("v4")
+        manifest.with_file_name("aws-signing-test-suite")
     })
 }
 
-fn read(case: &str, file: &str) -> String {
-    let path = suite().join(case).join(file);
+fn read(suite: &str, case: &str, file: &str) -> String {
+    let path = suites().join(suite).join(case).join(file);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

@@ -87,6 +87,11 @@ proptest! {
     ) {
         let credential = "AKIDEXAMPLE/20150830/us-east-1/s3/aws4_request";
         for authorization in [
+            format!("AWS4-ECDSA-P256-SHA256 {authorization}"),
+            format!(
+                "AWS4-ECDSA-P256-SHA256 Credential=AKIDEXAMPLE/20150830/s3/aws4_request, SignedHeaders={list}, \
+                 Signature={query}"
+            ),
             authorization.clone(),
             format!("AWS4-HMAC-SHA256 {authorization}"),
             format!("AWS4-HMAC-SHA256 Credential={authorization}, SignedHeaders={list}, Signature={}", "0".repeat(64)),
@@ -99,12 +104,21 @@ proptest! {
             }
             if let Ok(request) = builder.body(()) {
                 let (parts, ()) = request.into_parts();
-                for verifier in [support::s3(), support::general()] {
+                for verifier in verifiers() {
                     prop_assert!(verdict(&verifier, &parts, &support::static_key(), b"").is_err());
                 }
             }
         }
     }
+}
+
+fn verifiers() -> Vec<Verifier> {
+    vec![
+        support::s3(),
+        support::general(),
+        #[cfg(feature = "sigv4a")]
+        support::s3_asymmetric(),
+    ]
 }
 
 impl Signed {

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::{Future, Ready, ready};
 
-use credfed_sigv4_verify::{PostObject, SignedForm, SignedRequest};
+use credfed_sigv4_verify::{Algorithm, PostObject, SignedForm, SignedRequest};
 use http::header::HOST;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method};
@@ -84,6 +84,23 @@ impl<'a, C> AccessRequest<'a, C> {
         match self.signed {
             Signed::Request(request) => request.access_key(),
             Signed::Form(form, _) => form.access_key(),
+        }
+    }
+
+    /// How the request was signed.
+    pub fn algorithm(&self) -> Algorithm {
+        match self.signed {
+            Signed::Request(request) => request.algorithm(),
+            Signed::Form(..) => Algorithm::HmacSha256,
+        }
+    }
+
+    /// The regions that a SigV4A signature is for: names separated by commas, `*` for all. `None` with SigV4. One
+    /// of them is served here, and the same request can be sent to the others.
+    pub fn region_set(&self) -> Option<&str> {
+        match self.signed {
+            Signed::Request(request) => request.region_set(),
+            Signed::Form(..) => None,
         }
     }
 

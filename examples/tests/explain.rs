@@ -25,7 +25,8 @@ const NOW: &str = "2015-08-30T12:36:00Z";
 #[test]
 fn every_request_of_awss_suite_is_explained_as_the_suite_has_it() {
     let mut accepted = 0;
-    for case in fs::read_dir(suite()).unwrap() {
+    let cases = ["v4", "v4a"].map(|algorithm| fs::read_dir(suite().join(algorithm)).unwrap());
+    for case in cases.into_iter().flatten() {
         let folder = case.unwrap().path();
         let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
         let Ok(context) = fs::read_to_string(folder.join("context.json")) else { continue };
@@ -63,7 +64,7 @@ fn every_request_of_awss_suite_is_explained_as_the_suite_has_it() {
             }
         }
     }
-    assert_eq!(accepted, 58);
+    assert_eq!(accepted, 2 * 58);
 }
 
 /// The named exceptions: what the verifier refuses on purpose, and what is no HTTP at all.
@@ -107,6 +108,49 @@ fn the_nearest_cause_is_named() {
     }
     let late = told(&piped(&["--now", "2015-08-30T13:36:00Z"], &request));
     assert_eq!((&late["code"], &late["rule"]), (&"RequestTimeTooSkewed".into(), &5.into()));
+}
+
+/// The suite's own requests, changed.
+#[test]
+fn the_nearest_cause_is_named_for_sigv4a() {
+    let read = |file: &str| {
+        let text = fs::read_to_string(suite().join("v4a/get-vanilla").join(file)).unwrap();
+        text.trim_end().replace('\n', "\r\n") + "\r\n\r\n"
+    };
+    let general = ["--profile", "general", "--service", "service", "--now", NOW, "--json"];
+    let key = ["--access-key", "AKIDEXAMPLE", "--secret-env", "EXPLAIN_TEST_SECRET"];
+    let judged = |region: &str, request: &str| {
+        told(&run(&[&general[..], &key, &["--region", region]].concat(), request))
+    };
+    let (header, query) = (read("header-signed-request.txt"), read("query-signed-request.txt"));
+    let scope = "AKIDEXAMPLE/20150830/";
+    for (request, from, to, cause) in [
+        (&header, "Region-Set:us-east-1", "Region-Set:*", "signed for the regions us-east-1;"),
+        (&header, "Region-Set:us-east-1", "Region-Set:", "in x-amz-region-set, separated by commas"),
+        (&header, "X-Amz-Region-Set:us-east-1\r\n", "", "a proxy took a signed header away"),
+        (&header, "Region-Set:us-east-1", "Region-Set:us-*", "names are taken to the letter"),
+        (&header, scope, &format!("{scope}us-east-1/"), "the scope of SigV4A has no region"),
+        (&header, "Signature=30", "Signature=31", "a signature that was cut or padded"),
+        (
+            &header,
+            "example.amazonaws.com",
+            "example.amazonaws.com:9000",
+            "signed for the host example.amazonaws.com,",
+        ),
+        (&query, "&X-Amz-Region-Set=us-east-1", "", "in x-amz-region-set, separated by commas"),
+        (&query, "Region-Set=us-east-1", "Region-Set=eu-west-1", "have the client sign for us-east-1 too"),
+        (&query, "GET /", "PUT /", "signed for the method GET"),
+    ] {
+        assert_eq!(judged("us-east-1", request)["verdict"], "accepted");
+        let changed = request.replacen(from, to, 1);
+        assert_ne!(changed, *request, "{from}");
+        let told = judged("us-east-1", &changed);
+        assert_eq!(told["verdict"], "refused", "{from}");
+        assert!(told["reason"].as_str().unwrap().contains(cause), "{from}: {told}");
+    }
+    let elsewhere = judged("eu-west-1", &header);
+    assert_eq!((&elsewhere["verdict"], &elsewhere["rule"]), (&"refused".into(), &4.into()));
+    assert!(elsewhere["reason"].as_str().unwrap().contains("have the client sign for eu-west-1 too"));
 }
 
 #[test]
@@ -404,7 +448,5 @@ fn suite() -> PathBuf {
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let package = packages.iter().find(|package| package["name"] == "aws-sigv4").unwrap();
-    PathBuf::from(package["manifest_path"].as_str().unwrap())
-        .with_file_name("aws-signing-test-suite")
-        .join("v4")
+    PathBuf::from(package["manifest_path"].as_str().unwrap()).with_file_name("aws-signing-test-suite")
 }

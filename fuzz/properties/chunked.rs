@@ -7,7 +7,7 @@ use credfed_sigv4_verify::Reason;
 use crate::support::chunked::{Form, Mode, Upload, cut, drive};
 
 /// Input: a byte of choices (bits 0 and 1: the mode; 2: the form of the trailer; 3: whether the rest is the body as it
-/// is), a byte for the size of chunks, two bytes for the decoded length of a body as it is; a count and as many places
+/// is; 4: SigV4A), a byte for the size of chunks, two bytes for the decoded length of a body as it is; a count and as many places
 /// of two bytes where the body is cut; a count and as many changes of four bytes (kind, place, byte); then the data.
 pub(crate) fn chunked_body(data: &[u8]) {
     let mut input = Input(data);
@@ -21,12 +21,17 @@ pub(crate) fn chunked_body(data: &[u8]) {
     let Input(rest) = input;
     let rest = &rest[..rest.len().min(4096)];
 
+    let asymmetric = cfg!(feature = "sigv4a") && choices & 16 != 0;
+    let signed = |upload: Upload| if asymmetric { upload.asymmetric() } else { upload };
+    // A signature of SigV4A takes long.
+    let most = if asymmetric { 3 } else { 32 };
     let (upload, mut body) = if choices & 8 == 0 {
-        let upload = Upload::new(mode, rest, size.max(rest.len() / 32)).form(form);
+        let upload = signed(Upload::new(mode, rest, size.max(rest.len() / most)).form(form));
         let body = upload.body();
         (upload, body)
     } else {
         let upload = Upload::new(mode, b"", 1).set("x-amz-decoded-content-length", &length.to_string());
+        let upload = signed(upload);
         (upload, rest.to_vec())
     };
     let honest = body.clone();

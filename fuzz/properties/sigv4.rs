@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use credfed_sigv4_verify::{
-    CREDENTIAL_QUERY_PARAMETERS, Carrier, KeyKind, Profile, Reason, ResolvedKey, SignedRequest, Verifier,
-    query,
+    Algorithm, CREDENTIAL_QUERY_PARAMETERS, Carrier, KeyKind, Profile, Reason, ResolvedKey, SignedRequest,
+    Verifier, query,
 };
 use http::request::Parts;
 
@@ -36,7 +36,7 @@ pub(crate) fn presigned_query(data: &[u8]) {
     judge(&request.into_parts().0);
 }
 
-/// Input: a byte of choices, then lines: path, query, token, headers; signed by aws-sigv4.
+/// Input: a byte of choices (bit 0: the carrier; 1 and 2: the profile; 3 and 4: SigV4A and for which regions), then lines: path, query, token, headers; signed by aws-sigv4.
 pub(crate) fn sign_then_verify(data: &[u8]) {
     let Some((choices, rest)) = data.split_first() else { return };
     let Ok(text) = std::str::from_utf8(rest) else { return };
@@ -49,6 +49,9 @@ pub(crate) fn sign_then_verify(data: &[u8]) {
     };
     if choices >> 1 & 3 == 3 {
         signer.profile = Profile::General { normalize: false };
+    }
+    if cfg!(feature = "sigv4a") && choices & 8 != 0 {
+        signer = signer.region_set(if choices & 16 == 0 { "us-east-1" } else { "eu-west-1,*" });
     }
     let path = encoded(lines.next().unwrap_or_default(), "/");
     let query = encoded(lines.next().unwrap_or_default(), "&=");
@@ -90,11 +93,20 @@ pub(crate) fn sign_then_verify(data: &[u8]) {
 
 /// What holds for a request from anyone, by every profile.
 fn judge(parts: &Parts) {
-    for verifier in [support::s3(), support::general(), support::sts()] {
+    for verifier in [
+        support::s3(),
+        support::general(),
+        support::sts(),
+        #[cfg(feature = "sigv4a")]
+        support::s3_asymmetric(),
+    ] {
         let Ok(request) = verifier.parse(parts) else { continue };
         assert!(matches!(request.carrier(), Carrier::Header | Carrier::Presigned));
         assert!(!request.access_key().is_empty());
         assert_eq!(request.scope().date().len(), 8);
+        let has_regions = request.algorithm() == Algorithm::EcdsaP256Sha256;
+        assert_eq!(request.region_set().is_some(), has_regions);
+        assert_eq!(request.scope().region().is_empty(), has_regions);
         assert_ne!(request.session_token(), Some(""));
         assert_one_carrier(parts, &request);
         assert_amazon_headers_are_signed(parts, &request);

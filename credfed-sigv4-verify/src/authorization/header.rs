@@ -1,19 +1,21 @@
 //! The Authorization header: `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`.
 
-use super::{ALGORITHM, Authorization, Text};
+use super::{ALGORITHM, Algorithm, Authorization, Sent, Text};
 use crate::error::{Malformed, Reason};
 use crate::request::Carrier;
 use crate::scan;
-use crate::scope::Credential;
 use crate::scratch::Work;
-use crate::signature::Signature;
 
 /// Reads the value. Each parameter once, in any order, separated by a comma with or without blanks
 /// after it; nothing else. Capitals in SignedHeaders are lowered into `work`.
-pub(crate) fn parse<'a>(value: &'a [u8], work: &mut Work) -> Result<Authorization<'a>, Reason> {
-    let rest = match value.strip_prefix(ALGORITHM).and_then(|rest| rest.strip_prefix(b" ")) {
-        Some(rest) => rest,
-        None => return Err(other_scheme(value)),
+pub(crate) fn parse<'a>(
+    value: &'a [u8],
+    accepts_sigv4a: bool,
+    work: &mut Work,
+) -> Result<Authorization<'a>, Reason> {
+    let (algorithm, rest) = match value.strip_prefix(ALGORITHM).and_then(|rest| rest.strip_prefix(b" ")) {
+        Some(rest) => (Algorithm::HmacSha256, rest),
+        None => other_algorithm(value, accepts_sigv4a)?,
     };
     let [mut credential, mut signed_headers, mut signature] = [None::<&[u8]>; 3];
     let mut start = 0;
@@ -37,11 +39,13 @@ pub(crate) fn parse<'a>(value: &'a [u8], work: &mut Work) -> Result<Authorizatio
     else {
         return Err(malformed(Malformed::Grammar));
     };
+    let (parsed, signature) = Sent::read(algorithm, credential, signature).map_err(malformed)?;
     Ok(Authorization {
         credential_text: Text::Wire(credential),
-        credential: Credential::parse(credential).ok_or_else(|| malformed(Malformed::Credential))?,
+        credential: parsed,
         signed_headers: lowered(signed_headers, work),
-        signature: Signature::from_hex(signature).ok_or_else(|| malformed(Malformed::Signature))?,
+        signature,
+        region_set: None,
     })
 }
 
@@ -56,10 +60,17 @@ fn lowered<'a>(list: &'a [u8], work: &mut Work) -> Text<'a> {
     .unwrap_or(Text::Wire(list))
 }
 
+fn other_algorithm(value: &[u8], accepts_sigv4a: bool) -> Result<(Algorithm, &[u8]), Reason> {
+    let name = value.split(|&byte| byte == b' ').next().unwrap_or_default();
+    match (Algorithm::parse(name, accepts_sigv4a), value.get(name.len() + 1..)) {
+        (Some(algorithm), Some(rest)) => Ok((algorithm, rest)),
+        (Some(_), None) => Err(malformed(Malformed::Grammar)),
+        (None, _) => Err(other_scheme(value)),
+    }
+}
+
 fn other_scheme(value: &[u8]) -> Reason {
-    if value == ALGORITHM {
-        malformed(Malformed::Grammar)
-    } else if value.starts_with(b"AWS ") {
+    if value.starts_with(b"AWS ") {
         Reason::SignatureVersion2
     } else if value.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"AWS")) {
         Reason::UnsupportedAlgorithm(Carrier::Header)

@@ -1,6 +1,6 @@
 //! The presigned query: `X-Amz-Algorithm`, `X-Amz-Credential` and their kin.
 
-use super::{ALGORITHM, Authorization, Text};
+use super::{Algorithm, Authorization, Sent, Text};
 use crate::canonical::percent::{self, Plus};
 use crate::canonical::query::Pair;
 use crate::date::Date;
@@ -8,9 +8,7 @@ use crate::error::{Malformed, Reason};
 use crate::query::{Kind, index};
 use crate::request::Carrier;
 use crate::scan;
-use crate::scope::Credential;
 use crate::scratch::Work;
-use crate::signature::Signature;
 
 /// The longest life of a presigned request, seven days in seconds.
 const LONGEST: u32 = 604_800;
@@ -27,7 +25,12 @@ pub(crate) struct Presigned<'a> {
 
 /// Reads the credential parameters of `query`, whose pairs `work` holds, and where it is `verbatim`
 /// what they decode to.
-pub(crate) fn parse<'a>(query: &'a [u8], verbatim: bool, work: &mut Work) -> Result<Presigned<'a>, Reason> {
+pub(crate) fn parse<'a>(
+    query: &'a [u8],
+    verbatim: bool,
+    accepts_sigv4a: bool,
+    work: &mut Work,
+) -> Result<Presigned<'a>, Reason> {
     let mut values = [None::<Pair>; 8];
     for pair in &work.pairs {
         match pair.kind {
@@ -46,21 +49,23 @@ pub(crate) fn parse<'a>(query: &'a [u8], verbatim: bool, work: &mut Work) -> Res
     let needed = |index: u8| needed_pair(index).map(|pair| pair.value(query));
     let source = Source { query, verbatim };
 
-    if needed(index::ALGORITHM)? != ALGORITHM {
-        return Err(Reason::UnsupportedAlgorithm(Carrier::Presigned));
-    }
-    // A set of regions belongs to another algorithm.
-    if value(index::REGION_SET).is_some() {
-        return Err(malformed(Malformed::Grammar));
-    }
+    let algorithm = Algorithm::parse(needed(index::ALGORITHM)?, accepts_sigv4a)
+        .ok_or(Reason::UnsupportedAlgorithm(Carrier::Presigned))?;
+    // A set of regions belongs to SigV4A.
+    let region_set = match (algorithm, value(index::REGION_SET)) {
+        (_, None) => None,
+        (Algorithm::EcdsaP256Sha256, Some(pair)) => {
+            Some(source.decoded(&pair, work, Malformed::RegionSet)?.0)
+        }
+        (Algorithm::HmacSha256, Some(_)) => return Err(malformed(Malformed::Grammar)),
+    };
     let date = Date::basic(needed(index::DATE)?).ok_or_else(|| malformed(Malformed::Date))?;
     let expires = expires(needed(index::EXPIRES)?).ok_or_else(|| malformed(Malformed::Expires))?;
-    let signature =
-        Signature::from_hex(needed(index::SIGNATURE)?).ok_or_else(|| malformed(Malformed::Signature))?;
+    let signature = needed(index::SIGNATURE)?;
     let (credential_text, _) =
         source.decoded(&needed_pair(index::CREDENTIAL)?, work, Malformed::Credential)?;
-    let credential =
-        Credential::parse(credential_text.bytes(work)).ok_or_else(|| malformed(Malformed::Credential))?;
+    let (credential, signature) =
+        Sent::read(algorithm, credential_text.bytes(work), signature).map_err(malformed)?;
     let (signed_headers, _) =
         source.decoded(&needed_pair(index::SIGNED_HEADERS)?, work, Malformed::SignedHeaders)?;
     let signed_headers = lowered(signed_headers, work);
@@ -69,7 +74,7 @@ pub(crate) fn parse<'a>(query: &'a [u8], verbatim: bool, work: &mut Work) -> Res
         None => None,
     };
     Ok(Presigned {
-        authorization: Authorization { credential_text, credential, signed_headers, signature },
+        authorization: Authorization { credential_text, credential, signed_headers, signature, region_set },
         date,
         expires,
         token,

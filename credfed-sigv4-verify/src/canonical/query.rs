@@ -45,8 +45,8 @@ impl Pair {
 
     /// Whether the escapes are those that encoding gives. A value that has to be read is decoded on the way.
     fn decode_if_strict(&mut self, out: &mut Vec<u8>, query: &[u8]) -> bool {
-        use index::{CREDENTIAL, SECURITY_TOKEN, SIGNED_HEADERS};
-        if !matches!(self.kind, Kind::Credential(CREDENTIAL | SIGNED_HEADERS | SECURITY_TOKEN)) {
+        use index::{CREDENTIAL, REGION_SET, SECURITY_TOKEN, SIGNED_HEADERS};
+        if !matches!(self.kind, Kind::Credential(CREDENTIAL | SIGNED_HEADERS | SECURITY_TOKEN | REGION_SET)) {
             return percent::escapes_are_strict(&query[self.start as usize..self.end as usize]);
         }
         let start = out.len();

@@ -6,7 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::chain::Chain;
+use super::chain::{Chain, Digits};
 use super::declared::Chunked;
 use super::line::{Line, Size};
 use super::slices::Slices;
@@ -32,12 +32,13 @@ pub(crate) struct Decoder {
     signed_chunk_limit: usize,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a body has one, in a box")]
 enum State {
     Size,
     Data {
         left: u64,
         /// Of the data so far; where chunks are signed.
-        signed: Option<(Sha256, [u8; 64])>,
+        signed: Option<(Sha256, Digits)>,
     },
     /// The CRLF behind the data.
     DataEnd,
@@ -124,10 +125,12 @@ impl Decoder {
         match self.state {
             State::Size => {
                 let size = Size::parse(line).ok_or(Reason::MalformedChunk)?;
-                // 64 digits where chunks are signed; the same shape, and no meaning, where they are not.
+                // Of the right length where chunks are signed; of a shape, and no meaning, where they are not.
                 let signature = match size.signature {
                     None => None,
-                    Some(text) => Some(text.try_into().map_err(|_| Reason::MalformedChunk)?),
+                    Some(text) => {
+                        Some(Digits::take(text, self.chain.as_ref()).ok_or(Reason::MalformedChunk)?)
+                    }
                 };
                 self.begin(size.size, signature)?;
             }
@@ -147,7 +150,7 @@ impl Decoder {
     }
 
     /// A size line has been read. Every bound is checked here, before anything is held.
-    fn begin(&mut self, size: u64, signature: Option<[u8; 64]>) -> Result<(), Reason> {
+    fn begin(&mut self, size: u64, signature: Option<Digits>) -> Result<(), Reason> {
         let signed = match (&mut self.chain, signature) {
             (Some(_), Some(signature)) => Some((Sha256::new(), signature)),
             (Some(_), None) => return Err(Reason::MalformedChunk),

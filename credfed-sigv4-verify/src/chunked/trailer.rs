@@ -11,7 +11,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::chain::Chain;
+use super::chain::{Chain, Digits};
 use super::checksum::{Checksum, Checksums, Sums};
 use crate::error::Reason;
 
@@ -97,8 +97,8 @@ impl Trailer {
         if !self.sums.all_received() {
             return Err(Reason::MalformedTrailer);
         }
-        let sent = value.try_into().map_err(|_| Reason::MalformedTrailer)?;
-        chain.check_trailer(sent, &self.canonical.finalize_reset().into())?;
+        let sent = Digits::take(value, Some(chain)).ok_or(Reason::MalformedTrailer)?;
+        chain.check_trailer(&sent, &self.canonical.finalize_reset().into())?;
         self.stage = Stage::Last;
         Ok(())
     }

@@ -305,8 +305,15 @@ impl Malformed {
             Self::Credential => {
                 "The Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\"."
             }
+            Self::CredentialWithoutRegion => {
+                "The Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/SERVICE/aws4_request\"."
+            }
+            Self::RegionSet => "X-Amz-Region-Set must be a list of regions, separated by commas.",
             Self::SignedHeaders => "SignedHeaders is not a list of header names.",
             Self::Signature => "The signature is not 64 lower-case hexadecimal digits.",
+            Self::EcdsaSignature => {
+                "The signature is not a DER-encoded ECDSA signature in lower-case hexadecimal digits."
+            }
             Self::Date => "A valid date in the form YYYYMMDD'T'HHMMSS'Z' is required.",
             Self::Expires => "X-Amz-Expires must be a number from 1 to 604800 (seconds).",
             Self::Token => "The security token is malformed.",

@@ -180,10 +180,16 @@ pub enum Malformed {
     DuplicateOrVariant,
     /// The credential: access key and scope.
     Credential,
+    /// The credential of SigV4A, whose scope has no region.
+    CredentialWithoutRegion,
+    /// SigV4A without x-amz-region-set, or that is no list of region names.
+    RegionSet,
     /// SignedHeaders: an empty name, no token, a repetition.
     SignedHeaders,
     /// The signature is not 64 lower-case hex digits.
     Signature,
+    /// The signature of SigV4A is not DER in lower-case hex digits.
+    EcdsaSignature,
     /// The date is missing or not `YYYYMMDDTHHMMSSZ`.
     Date,
     /// X-Amz-Expires is no number from 1 to 604800.
@@ -284,8 +290,11 @@ impl fmt::Display for Malformed {
             Self::Grammar => "grammar",
             Self::DuplicateOrVariant => "parameter repeated or spelt differently",
             Self::Credential => "credential",
+            Self::CredentialWithoutRegion => "credential of sigv4a",
+            Self::RegionSet => "region set",
             Self::SignedHeaders => "signed headers",
             Self::Signature => "signature",
+            Self::EcdsaSignature => "ecdsa signature",
             Self::Date => "date",
             Self::Expires => "expires",
             Self::Token => "session token",

@@ -53,13 +53,13 @@ impl Malformed {
         match self {
             Self::Grammar => 1,
             Self::DuplicateOrVariant | Self::RepeatedHeader => 3,
-            Self::Credential => 4,
+            Self::Credential | Self::CredentialWithoutRegion | Self::RegionSet => 4,
             Self::Date | Self::Expires => 5,
             Self::SignedHeaders | Self::Connection => 6,
             Self::Token => 7,
             Self::Path | Self::NonNormalPath | Self::Query | Self::Host => 8,
             Self::DecodedLength => 10,
-            Self::Signature => 12,
+            Self::Signature | Self::EcdsaSignature => 12,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::date::Date;
 use crate::error::{Malformed, PostFault, Reason};
 use crate::limits::{Limit, Limits};
 use crate::profile::Profile;
+use crate::regions::Regions;
 use crate::request::{Carrier, Rules, is_field_byte};
 use crate::scope::{Credential, Scope};
 use crate::signature::Signature;
@@ -43,7 +44,7 @@ impl<'a> SignedForm<'a> {
     pub(crate) fn parse_by(
         fields: &'a FormFields,
         rules: Rules,
-        serves: impl FnOnce(Carrier, [&[u8]; 2]) -> Result<(), Reason>,
+        serves: impl FnOnce(Carrier, Regions<'_>, &[u8]) -> Result<(), Reason>,
     ) -> Result<Self, Reason> {
         if rules.profile != Profile::S3 {
             return Err(Reason::NoCredentials);
@@ -80,6 +81,7 @@ impl<'a> SignedForm<'a> {
         needed("key", "key")?;
         let upload = fields.upload.as_ref().ok_or(Reason::PostForm(PostFault::FileMissing))?;
 
+        // AWS has forms for this algorithm alone.
         if algorithm.as_bytes() != ALGORITHM {
             return Err(Reason::UnsupportedAlgorithm(Carrier::PostForm));
         }
@@ -91,7 +93,8 @@ impl<'a> SignedForm<'a> {
         if credential.scope_text(credential_text.as_bytes())[..8] != *date.day() {
             return Err(Reason::ScopeDate(Carrier::PostForm));
         }
-        serves(Carrier::PostForm, credential.names(credential_text.as_bytes()))?;
+        let [region, service] = credential.names(credential_text.as_bytes());
+        serves(Carrier::PostForm, Regions::One(region), service)?;
         let token = fields.get("x-amz-security-token");
         if let Some(token) = token {
             check_token(token, &rules.limits)?;
@@ -138,8 +141,9 @@ impl<'a> SignedForm<'a> {
     }
 
     /// Region and service.
-    pub(crate) fn scope_names(&self) -> [&'a [u8]; 2] {
-        self.credential.names(self.credential_text.as_bytes())
+    pub(crate) fn scope_names(&self) -> (Regions<'a>, &'a [u8]) {
+        let [region, service] = self.credential.names(self.credential_text.as_bytes());
+        (Regions::One(region), service)
     }
 
     pub(crate) fn credential_bytes(&self) -> &'a [u8] {

@@ -30,6 +30,7 @@ pub(super) struct Fields<'a> {
     pub(super) content_sha256: Option<&'a [u8]>,
     pub(super) decoded_length: Option<&'a [u8]>,
     pub(super) trailer: Option<&'a [u8]>,
+    pub(super) region_set: Option<&'a [u8]>,
     pub(super) token: Option<&'a [u8]>,
     pub(super) visible_token: bool,
     pub(super) signed_bytes: usize,
@@ -144,6 +145,7 @@ impl<'a> Fields<'a> {
             }
             "x-amz-decoded-content-length" => set_once(&mut self.decoded_length, value)?,
             "x-amz-trailer" => set_once(&mut self.trailer, value)?,
+            "x-amz-region-set" => set_once(&mut self.region_set, value)?,
             "x-amz-s3session-token" => return Err(Reason::S3SessionToken),
             "x-amz-cf-id" => exempt = rules.knobs.behind_cloudfront,
             _ => {}

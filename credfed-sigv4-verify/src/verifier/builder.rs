@@ -31,6 +31,7 @@ pub struct VerifierBuilder {
     knobs: Knobs,
     uniform_errors: bool,
     cached_keys: usize,
+    accepts_sigv4a: bool,
     trusted_proxies: Option<Vec<Box<str>>>,
 }
 
@@ -49,6 +50,7 @@ impl VerifierBuilder {
             knobs: Knobs::new(),
             uniform_errors: false,
             cached_keys: 1024,
+            accepts_sigv4a: false,
             trusted_proxies: None,
         }
     }
@@ -118,8 +120,22 @@ impl VerifierBuilder {
     }
 
     /// How many derived keys are kept, one per access key, day, region and service; 1024. 0 keeps none, and 1,048,576 are the most.
+    /// Where SigV4A is accepted, as many public keys again, one per access key.
     pub fn cached_keys(mut self, keys: usize) -> Self {
         self.cached_keys = keys;
+        self
+    }
+
+    /// Accepts SigV4A beside SigV4: `AWS4-ECDSA-P256-SHA256` in an Authorization header, a presigned query and signed
+    /// chunks.
+    ///
+    /// Not on by itself, nor by the feature, which any crate of a program can turn on for all of them. One signature can
+    /// be for several regions, or for all (`*`): it can be replayed from one to another that shares its keys, which
+    /// [`any_region`](Self::any_region) says of SigV4. To verify one takes 250 times as long, a forged one too.
+    /// Accept it where clients send it.
+    #[cfg(feature = "sigv4a")]
+    pub fn accept_sigv4a(mut self) -> Self {
+        self.accepts_sigv4a = true;
         self
     }
 
@@ -186,13 +202,21 @@ impl VerifierBuilder {
         Ok(Verifier {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             trusted_proxies,
-            rules: Rules { profile: self.profile, limits: self.limits, unsigned_payload, knobs: self.knobs },
+            rules: Rules {
+                profile: self.profile,
+                limits: self.limits,
+                unsigned_payload,
+                knobs: self.knobs,
+                accepts_sigv4a: self.accepts_sigv4a,
+            },
             protocol: self.protocol.unwrap_or(self.profile.default_protocol()),
             regions,
             services,
             max_skew,
             uniform_errors: self.uniform_errors,
             cache: KeyCache::new(self.cached_keys),
+            #[cfg(feature = "sigv4a")]
+            public_keys: KeyCache::new(if self.accepts_sigv4a { self.cached_keys } else { 0 }),
         })
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::request::Parts;
 
 use super::{Claim, Verifier};
+use crate::authorization::Sent;
 use crate::connection::Connection;
 use crate::error::Reason;
 use crate::key::ResolvedKey;
@@ -49,7 +50,9 @@ impl Verifier {
     /// # Errors
     /// The [`Reason`] for which no key could make this form acceptable.
     pub fn parse_form<'a>(&self, fields: &'a FormFields) -> Result<SignedForm<'a>, Reason> {
-        SignedForm::parse_by(fields, self.rules, |carrier, names| self.check_scope(carrier, names))
+        SignedForm::parse_by(fields, self.rules, |carrier, regions, service| {
+            self.check_scope(carrier, regions, service)
+        })
     }
 
     /// Verifies a form: signature, policy, and every field by the policy. `key` as for
@@ -78,7 +81,8 @@ impl Verifier {
         key: Option<&ResolvedKey>,
         now: SystemTime,
     ) -> Result<VerifiedForm, Reason> {
-        self.check_scope(form.carrier(), form.scope_names())?;
+        let (regions, service) = form.scope_names();
+        self.check_scope(form.carrier(), regions, service)?;
         let signed_at = form.date.to_system_time();
         if signed_at.duration_since(now).is_ok_and(|ahead| ahead > self.max_skew) {
             return Err(Reason::ClockSkew { signed_at, now, max_skew: self.max_skew });
@@ -89,7 +93,7 @@ impl Verifier {
         let claim = Claim {
             credential: form.credential_bytes(),
             offsets: form.credential,
-            signature: &form.signature,
+            signature: &Sent::Hmac(form.signature),
             has_token: form.session_token().is_some(),
         };
         // The text as it was sent is what was signed; it is decoded only then.

@@ -3,7 +3,7 @@
 
 use http::request::Parts;
 
-use super::{ACCESS_KEY, SECRET, SignedAs, authorization, authorization_by, signature};
+use super::{ACCESS_KEY, SECRET, SignedAs, asymmetric_signature, authorization, authorization_by, signature};
 
 /// A header-signed request whose canonical form the test spells out.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub(crate) struct ByHand {
     /// The last line of the canonical request.
     pub(crate) payload: String,
     pub(crate) service: &'static str,
+    /// Signed with SigV4A.
+    pub(crate) asymmetric: bool,
 }
 
 impl ByHand {
@@ -41,6 +43,7 @@ impl ByHand {
             headers: Vec::new(),
             payload: super::EMPTY.into(),
             service: "service",
+            asymmetric: false,
         }
         .header("host", "example.amazonaws.com")
         .header("x-amz-date", "20150830T123600Z")
@@ -49,6 +52,12 @@ impl ByHand {
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
+    }
+
+    /// Signs with SigV4A, for us-east-1.
+    pub(crate) fn asymmetric(mut self) -> Self {
+        self.asymmetric = true;
+        self.header("x-amz-region-set", "us-east-1")
     }
 
     pub(crate) fn without(mut self, name: &str) -> Self {
@@ -83,6 +92,15 @@ impl ByHand {
     }
 
     pub(crate) fn authorization(&self) -> String {
+        if self.asymmetric {
+            return format!(
+                "AWS4-ECDSA-P256-SHA256 Credential={ACCESS_KEY}/20150830/{}/aws4_request, SignedHeaders={}, \
+                 Signature={}",
+                self.service,
+                self.signed_headers(),
+                asymmetric_signature(&self.canonical_request(), self.service)
+            );
+        }
         authorization(&self.canonical_request(), &self.signed_headers(), self.service)
     }
 
@@ -114,6 +132,8 @@ pub(crate) struct Presigned {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) payload: String,
     pub(crate) as_signed: SignedAs,
+    /// Signed with SigV4A.
+    pub(crate) asymmetric: bool,
 }
 
 impl Presigned {
@@ -124,6 +144,7 @@ impl Presigned {
             headers: vec![("host".into(), "example.amazonaws.com".into())],
             payload: "UNSIGNED-PAYLOAD".into(),
             as_signed: SignedAs::Sorted,
+            asymmetric: false,
         };
         for (name, value) in [
             ("X-Amz-Algorithm", "AWS4-HMAC-SHA256".to_owned()),
@@ -135,6 +156,14 @@ impl Presigned {
             this.query.push((name.into(), value));
         }
         this
+    }
+
+    /// Signs with SigV4A, for us-east-1.
+    pub(crate) fn asymmetric(mut self) -> Self {
+        self.asymmetric = true;
+        self.set("X-Amz-Algorithm", "AWS4-ECDSA-P256-SHA256")
+            .set("X-Amz-Credential", &format!("{ACCESS_KEY}%2F20150830%2Fs3%2Faws4_request"))
+            .add("X-Amz-Region-Set", "us-east-1")
     }
 
     pub(crate) fn add(mut self, name: &str, value: &str) -> Self {
@@ -188,7 +217,11 @@ impl Presigned {
             names.join(";"),
             self.payload
         );
-        format!("{}&X-Amz-Signature={}", joined(&self.query), signature(SECRET, &canonical, "s3"))
+        let signature = match self.asymmetric {
+            true => asymmetric_signature(&canonical, "s3"),
+            false => signature(SECRET, &canonical, "s3"),
+        };
+        format!("{}&X-Amz-Signature={signature}", joined(&self.query))
     }
 
     pub(crate) fn parts(&self) -> Parts {

@@ -11,9 +11,11 @@ use credfed_sigv4_verify::{BodyCheck, Reason};
 use sha2::{Digest, Sha256};
 
 use super::by_hand::ByHand;
-use super::{ACCESS_KEY, EMPTY, SECRET, Signer, hex, s3, sign, static_key, verify};
+use super::{ACCESS_KEY, EMPTY, SECRET, Signer, hex, s3, sign, sign_asymmetric, static_key, verify};
 
 const SCOPE: &str = "20150830/us-east-1/s3/aws4_request";
+/// Of SigV4A.
+const ASYMMETRIC_SCOPE: &str = "20150830/s3/aws4_request";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -78,6 +80,13 @@ impl Upload {
         Self { mode, chunks, fields, form: Form::Sdk, request }
     }
 
+    /// Signs head, chunks and trailer with SigV4A.
+    pub(crate) fn asymmetric(mut self) -> Self {
+        self.request =
+            self.request.payload(&self.mode.line().replace("HMAC-SHA256", "ECDSA-P256-SHA256")).asymmetric();
+        self
+    }
+
     pub(crate) fn form(mut self, form: Form) -> Self {
         self.form = form;
         self
@@ -119,8 +128,8 @@ impl Upload {
         for chunk in self.chunks.iter().chain(last) {
             let mut line = format!("{:x}", chunk.len());
             if self.mode.is_signed() {
-                previous = chunk_signature(&previous, chunk);
-                line.push_str(&format!(";chunk-signature={previous}"));
+                previous = self.sign("PAYLOAD", &format!("{previous}\n{EMPTY}"), chunk);
+                line.push_str(&format!(";chunk-signature={}", self.padded(&previous)));
             }
             pieces.push(format!("{line}\r\n").into_bytes());
             if !chunk.is_empty() {
@@ -137,11 +146,25 @@ impl Upload {
             pieces.push(b"\r\n".to_vec());
         }
         if self.mode == Mode::SignedTrailer {
-            let signature = trailer_signature(&previous, &canonical);
-            pieces.push(format!("x-amz-trailer-signature:{signature}\r\n").into_bytes());
+            let signature = self.sign("TRAILER", &previous, canonical.as_bytes());
+            pieces.push(format!("x-amz-trailer-signature:{}\r\n", self.padded(&signature)).into_bytes());
         }
         pieces.push(b"\r\n".to_vec());
         pieces
+    }
+
+    /// The signature of a chunk or a trailer; `before` are the lines of its string to sign before the hash.
+    fn sign(&self, of: &str, before: &str, data: &[u8]) -> String {
+        if self.request.asymmetric {
+            asymmetric_chunk_signature(of, before, data)
+        } else {
+            hmac_chunk_signature(of, before, data)
+        }
+    }
+
+    /// A signature as it is written in the body.
+    fn padded(&self, signature: &str) -> String {
+        if self.request.asymmetric { format!("{signature:*<144}") } else { signature.to_owned() }
     }
 
     pub(crate) fn body(&self) -> Vec<u8> {
@@ -151,6 +174,11 @@ impl Upload {
     /// The check of the body, the head being verified.
     #[track_caller]
     pub(crate) fn check(&self) -> BodyCheck {
+        #[cfg(feature = "sigv4a")]
+        if self.request.asymmetric {
+            let verifier = super::s3_asymmetric();
+            return verify(&verifier, &self.request.parts(), &static_key()).unwrap().into_body_check();
+        }
         verify(&s3(), &self.request.parts(), &static_key()).unwrap().into_body_check()
     }
 
@@ -243,15 +271,25 @@ pub(crate) fn checksum_of(which: usize, data: &[u8]) -> (&'static str, String) {
 }
 
 pub(crate) fn chunk_signature(previous: &str, data: &[u8]) -> String {
-    let hash = hex(&Sha256::digest(data));
-    let text = format!("AWS4-HMAC-SHA256-PAYLOAD\n20150830T123600Z\n{SCOPE}\n{previous}\n{EMPTY}\n{hash}");
-    sign(SECRET, SCOPE, &text)
+    hmac_chunk_signature("PAYLOAD", &format!("{previous}\n{EMPTY}"), data)
 }
 
 pub(crate) fn trailer_signature(previous: &str, canonical: &str) -> String {
-    let hash = hex(&Sha256::digest(canonical));
-    let text = format!("AWS4-HMAC-SHA256-TRAILER\n20150830T123600Z\n{SCOPE}\n{previous}\n{hash}");
+    hmac_chunk_signature("TRAILER", previous, canonical.as_bytes())
+}
+
+fn hmac_chunk_signature(of: &str, before: &str, data: &[u8]) -> String {
+    let hash = hex(&Sha256::digest(data));
+    let text = format!("AWS4-HMAC-SHA256-{of}\n20150830T123600Z\n{SCOPE}\n{before}\n{hash}");
     sign(SECRET, SCOPE, &text)
+}
+
+/// Of SigV4A, without padding.
+pub(crate) fn asymmetric_chunk_signature(of: &str, before: &str, data: &[u8]) -> String {
+    let hash = hex(&Sha256::digest(data));
+    sign_asymmetric(&format!(
+        "AWS4-ECDSA-P256-SHA256-{of}\n20150830T123600Z\n{ASYMMETRIC_SCOPE}\n{before}\n{hash}"
+    ))
 }
 
 /// Pushes every frame, takes out what comes, and finishes.

@@ -5,6 +5,7 @@ pub(crate) mod by_hand;
 pub(crate) mod chunked;
 pub(crate) mod post;
 
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
@@ -12,7 +13,7 @@ use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
     SigningSettings, UriPathNormalizationMode, sign as sign_by_aws,
 };
-use aws_sigv4::sign::v4;
+use aws_sigv4::sign::{v4, v4a};
 use credfed_sigv4_verify::{
     Carrier, KeyKind, Profile, Reason, ResolvedKey, SignedRequest, VerifiedHead, Verifier,
 };
@@ -57,12 +58,20 @@ pub(crate) fn sts() -> Verifier {
     Verifier::builder().profile(Profile::Sts).any_region().build().unwrap()
 }
 
+/// As [`s3`], SigV4A beside SigV4.
+#[cfg(feature = "sigv4a")]
+pub(crate) fn s3_asymmetric() -> Verifier {
+    Verifier::builder().region("us-east-1").accept_sigv4a().build().unwrap()
+}
+
 /// How aws-sigv4 is to sign.
 #[derive(Debug, Clone)]
 pub(crate) struct Signer {
     pub(crate) profile: Profile,
     pub(crate) carrier: Carrier,
     pub(crate) region: String,
+    /// Signs with SigV4A, for these regions.
+    pub(crate) region_set: Option<String>,
     pub(crate) service: String,
     pub(crate) token: Option<String>,
     pub(crate) time: SystemTime,
@@ -89,6 +98,7 @@ impl Signer {
             profile,
             carrier,
             region: "us-east-1".into(),
+            region_set: None,
             service: service.into(),
             token: None,
             time: now(),
@@ -102,13 +112,19 @@ impl Signer {
         self
     }
 
+    pub(crate) fn region_set(mut self, regions: &str) -> Self {
+        self.region_set = Some(regions.into());
+        self
+    }
+
     pub(crate) fn verifier(&self) -> Verifier {
-        Verifier::builder()
+        let builder = Verifier::builder()
             .profile(self.profile)
             .region(self.region.as_str())
-            .service(self.service.as_str())
-            .build()
-            .unwrap()
+            .service(self.service.as_str());
+        #[cfg(feature = "sigv4a")]
+        let builder = if self.region_set.is_some() { builder.accept_sigv4a() } else { builder };
+        builder.build().unwrap()
     }
 
     pub(crate) fn key(&self) -> ResolvedKey {
@@ -153,15 +169,26 @@ impl Signer {
         };
         settings.expires_in = (self.carrier == Carrier::Presigned).then(|| Duration::from_secs(self.expires));
         let identity = Credentials::new(ACCESS_KEY, SECRET, self.token.clone(), None, "test").into();
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name(&self.service)
-            .time(self.time)
-            .settings(settings)
-            .build()
-            .unwrap()
-            .into();
+        let params = match &self.region_set {
+            None => v4::SigningParams::builder()
+                .identity(&identity)
+                .region(&self.region)
+                .name(&self.service)
+                .time(self.time)
+                .settings(settings)
+                .build()
+                .unwrap()
+                .into(),
+            Some(regions) => v4a::SigningParams::builder()
+                .identity(&identity)
+                .region_set(regions)
+                .name(&self.service)
+                .time(self.time)
+                .settings(settings)
+                .build()
+                .unwrap()
+                .into(),
+        };
         let (instructions, _) = {
             let uri = request.uri().to_string();
             let method = request.method().to_string();
@@ -270,6 +297,20 @@ pub(crate) fn sign(secret: &str, scope: &str, string_to_sign: &str) -> String {
         key = mac.finalize().into_bytes().to_vec();
     }
     hex(&key)
+}
+
+/// As [`sign`], with SigV4A, by aws-sigv4.
+pub(crate) fn sign_asymmetric(string_to_sign: &str) -> String {
+    static KEY: LazyLock<Vec<u8>> =
+        LazyLock::new(|| v4a::generate_signing_key(ACCESS_KEY, SECRET).as_ref().to_vec());
+    v4a::calculate_signature(KEY.as_slice(), string_to_sign.as_bytes())
+}
+
+/// As [`signature`], with SigV4A.
+pub(crate) fn asymmetric_signature(canonical_request: &str, service: &str) -> String {
+    let hash = hex(&Sha256::digest(canonical_request));
+    let scope = format!("20150830/{service}/aws4_request");
+    sign_asymmetric(&format!("AWS4-ECDSA-P256-SHA256\n20150830T123600Z\n{scope}\n{hash}"))
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use credfed_sigv4_verify::{Carrier, KeyKind, SignedForm, SignedRequest, VerifiedForm, VerifiedHead};
+use credfed_sigv4_verify::{
+    Algorithm, Carrier, KeyKind, SignedForm, SignedRequest, VerifiedForm, VerifiedHead,
+};
 
 /// The verified caller, in the extensions of every request that reaches the inner service.
 ///
@@ -16,9 +18,11 @@ pub struct Caller<C> {
 struct Inner<C> {
     access_key_id: Box<str>,
     region: Box<str>,
+    region_set: Option<Box<str>>,
     service: Box<str>,
     key_kind: KeyKind,
     carrier: Carrier,
+    algorithm: Algorithm,
     signed_at: SystemTime,
     session_end: Option<SystemTime>,
     claims: C,
@@ -36,9 +40,11 @@ impl<C> Caller<C> {
         let inner = Inner {
             access_key_id: request.access_key().into(),
             region: scope.region().into(),
+            region_set: request.region_set().map(Into::into),
             service: scope.service().into(),
             key_kind: head.key_kind(),
             carrier: head.carrier(),
+            algorithm: head.algorithm(),
             signed_at: head.signed_at(),
             session_end,
             claims,
@@ -57,9 +63,11 @@ impl<C> Caller<C> {
         let inner = Inner {
             access_key_id: form.access_key().into(),
             region: scope.region().into(),
+            region_set: None,
             service: scope.service().into(),
             key_kind: verified.key_kind(),
             carrier: verified.carrier(),
+            algorithm: Algorithm::HmacSha256,
             signed_at: verified.signed_at(),
             session_end,
             claims,
@@ -87,9 +95,19 @@ impl<C> Caller<C> {
         self.inner.carrier
     }
 
-    /// The region of the verified scope.
+    /// How the request was signed.
+    pub fn algorithm(&self) -> Algorithm {
+        self.inner.algorithm
+    }
+
+    /// The region of the verified scope; empty with SigV4A, see [`region_set`](Self::region_set).
     pub fn region(&self) -> &str {
         &self.inner.region
+    }
+
+    /// The regions that a SigV4A signature is for: names separated by commas, `*` for all. `None` with SigV4.
+    pub fn region_set(&self) -> Option<&str> {
+        self.inner.region_set.as_deref()
     }
 
     /// The service of the verified scope.

@@ -18,7 +18,7 @@ use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
     SigningSettings, UriPathNormalizationMode, sign,
 };
-use aws_sigv4::sign::v4;
+use aws_sigv4::sign::{v4, v4a};
 use bytes::Bytes;
 use credfed_core::{Clock, Secret};
 use credfed_sigv4_verify::{Profile, Verifier};
@@ -82,6 +82,8 @@ pub struct Signer {
     pub secret: String,
     pub token: Option<String>,
     pub region: String,
+    /// Signs with SigV4A, for these regions.
+    pub region_set: Option<String>,
     pub service: String,
     pub time: SystemTime,
     pub presign: Option<Duration>,
@@ -98,6 +100,7 @@ impl Default for Signer {
             secret: secret().into(),
             token: None,
             region: REGION.into(),
+            region_set: None,
             service: "s3".into(),
             time: noon(),
             presign: None,
@@ -129,15 +132,26 @@ impl Signer {
             settings.payload_checksum_kind = PayloadChecksumKind::NoHeader;
             settings.expires_in = Some(expires);
         }
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name(&self.service)
-            .time(self.time)
-            .settings(settings)
-            .build()
-            .expect("parameters")
-            .into();
+        let params = match &self.region_set {
+            None => v4::SigningParams::builder()
+                .identity(&identity)
+                .region(&self.region)
+                .name(&self.service)
+                .time(self.time)
+                .settings(settings)
+                .build()
+                .expect("parameters")
+                .into(),
+            Some(regions) => v4a::SigningParams::builder()
+                .identity(&identity)
+                .region_set(regions)
+                .name(&self.service)
+                .time(self.time)
+                .settings(settings)
+                .build()
+                .expect("parameters")
+                .into(),
+        };
         let uri = request.uri().to_string();
         let instructions = {
             let headers =

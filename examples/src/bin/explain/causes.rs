@@ -13,6 +13,24 @@ use crate::raw::Caught;
 pub(crate) fn likely(judge: &Judge, caught: &Caught, reason: &Reason) -> Option<String> {
     Some(match reason {
         Reason::SignatureMismatch => mismatch(judge, caught),
+        Reason::WrongRegion { expected, .. } if caught.is_asymmetric() => {
+            format!(
+                "x-amz-region-set names other regions; have the client sign for {expected} too, or for * \
+                 (names are taken to the letter: us-* is none)"
+            )
+        }
+        Reason::Malformed(_, Malformed::RegionSet) => {
+            "SigV4A names the regions that it is for in x-amz-region-set, separated by commas".into()
+        }
+        Reason::Malformed(_, Malformed::CredentialWithoutRegion) => {
+            "the scope of SigV4A has no region: date, service and aws4_request are all".into()
+        }
+        Reason::Malformed(_, Malformed::EcdsaSignature) => {
+            "an HMAC under the name of SigV4A, or a signature that was cut or padded".into()
+        }
+        Reason::InvalidPayloadMode if caught.is_asymmetric() => {
+            "the chunks have to be signed with SigV4A as the head is".into()
+        }
         Reason::WrongRegion { expected, .. } => {
             format!("the client signs for another region; have it use {expected}")
         }
@@ -74,6 +92,7 @@ fn mismatch(judge: &Judge, caught: &Caught) -> String {
         .chain(methods(judge, caught))
         .chain(hosts(judge, caught))
         .chain(targets(judge, caught))
+        .chain(region_sets(judge, caught))
         .chain(payloads(judge, caught))
         .chain(headers(judge, caught));
     for guess in guesses {
@@ -181,6 +200,19 @@ fn targets(judge: &Judge, caught: &Caught) -> impl Iterator<Item = Guess> {
         let target: Uri = target.parse().ok().filter(|target| *target != caught.parts.uri)?;
         Some(guess(judge, caught, cause.into(), |parts| parts.uri = target))
     })
+}
+
+/// Other sets of regions.
+fn region_sets(judge: &Judge, caught: &Caught) -> impl Iterator<Item = Guess> {
+    let sent = caught.parts.headers.get("x-amz-region-set").filter(|_| caught.is_asymmetric());
+    let sets = ["*", judge.region.as_str()].into_iter().filter_map(|set| {
+        let value = HeaderValue::from_str(set).ok().filter(|value| sent.is_some_and(|sent| sent != value))?;
+        let cause = format!("it was signed for the regions {set}; x-amz-region-set was changed on the way");
+        Some(guess(judge, caught, cause, |parts| {
+            parts.headers.insert("x-amz-region-set", value);
+        }))
+    });
+    sets.collect::<Vec<_>>().into_iter()
 }
 
 /// Other payload lines: the body's real hash, nothing's, none.

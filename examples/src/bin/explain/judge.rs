@@ -182,13 +182,14 @@ impl Judge {
     }
 
     fn verifier(&self, profile: Profile, knobs: Knobs) -> Result<Verifier, BuildError> {
-        let builder = Verifier::builder().region(self.region.as_str()).service(self.service.as_str());
+        let builder =
+            Verifier::builder().region(self.region.as_str()).service(self.service.as_str()).accept_sigv4a();
         lenient(builder.danger(knobs), profile).build()
     }
 
     /// Reads what others refuse to read.
     fn loose(&self) -> Result<Verifier, BuildError> {
-        let builder = Verifier::builder().any_region().any_service();
+        let builder = Verifier::builder().any_region().any_service().accept_sigv4a();
         let knobs = Knobs::new().accept_non_normal_paths();
         lenient(builder.danger(knobs), self.profile).build()
     }

@@ -4,8 +4,10 @@ use std::convert::Infallible;
 use std::sync::Mutex;
 
 use bytes::Bytes;
+use credfed_sigv4_verify::Algorithm;
+use http::header::AUTHORIZATION;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -20,6 +22,17 @@ pub(crate) struct Caught {
     pub(crate) body: Bytes,
     pub(crate) body_sha256: [u8; 32],
     pub(crate) is_complete: bool,
+}
+
+impl Caught {
+    /// Whether it says that it was signed with SigV4A.
+    pub(crate) fn is_asymmetric(&self) -> bool {
+        let algorithm = Algorithm::EcdsaP256Sha256.as_str();
+        let header = self.parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        let query = self.parts.uri.query().unwrap_or_default();
+        header.is_some_and(|header| header.starts_with(algorithm.as_bytes()))
+            || query.split('&').any(|pair| pair.strip_prefix("X-Amz-Algorithm=") == Some(algorithm))
+    }
 }
 
 /// Reads the first request of `bytes`.

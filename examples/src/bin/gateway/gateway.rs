@@ -67,7 +67,8 @@ pub(crate) fn service(
             (Some(sts.build()?), policy, Some(resolver))
         }
     };
-    let verifier = Verifier::builder().profile(Profile::S3).region(region.as_str()).build()?;
+    let verifier =
+        Verifier::builder().profile(Profile::S3).region(region.as_str()).accept_sigv4a().build()?;
     let sign = SignSigV4Layer::new(upstream.credentials.clone(), upstream.region.as_str(), "s3")
         .upstream(&upstream.endpoint.uri()?)?;
     let s3 = ServiceBuilder::new()

@@ -395,7 +395,7 @@ mod tests {
         let request = Request::get("http://gateway.example/").body(Empty::<Bytes>::new()).unwrap();
         let _answer = client.send_request(request).await.unwrap();
         answered.send(()).unwrap();
-        pending().await
+        pending::<()>().await;
     }
 
     #[tokio::test]
