@@ -46,6 +46,17 @@ fn the_bucket_is_what_stands_before_the_domain() {
         ("a*b.s3.example.com", None),
         // A port is digits.
         ("photos.s3.example.com:x", None),
+        // Neither names nor addresses: whoever reads them more freely finds a bucket.
+        ("photos.s3.example.com..", None),
+        ("photos.s3.example.com:80:80", None),
+        ("photos.s3.example.com:80:", None),
+        ("photos.s3.example.com :80", None),
+        ("photos.s3.example.com, s3.example.com", None),
+        ("photos.s3.example.com/", None),
+        ("photos@s3.example.com", None),
+        ("[photos].s3.example.com:80", None),
+        ("[::1]x.s3.example.com:80", None),
+        ("[::1", None),
     ] {
         assert_eq!(bucket(host, "/").as_deref(), expected, "{host}");
         // The path names an object in it, not another bucket.
@@ -64,6 +75,7 @@ fn other_hosts_have_the_bucket_in_the_path() {
         "[::1]",
         "[::1]:9000",
         "[2001:db8::1]:443",
+        "gateway_1:9000",
         "a-b.example.org.evil.net",
         "photosa-b.example.org",
     ] {

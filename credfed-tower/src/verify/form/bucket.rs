@@ -1,6 +1,7 @@
 //! Which bucket the URL of a form names, in virtual-hosted style.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use http::header::HOST;
@@ -16,7 +17,7 @@ use super::{is_plain, path_style_bucket};
 /// - the bucket is what stands before the domain, in lower case. It may have dots: of several domains that fit the
 ///   longest counts, whole labels only, and a domain that is the host itself before all.
 ///
-/// A host with a dot at its end is not one of a bucket. Any other host (a domain itself, an address, `[::1]:9000`)
+/// A host with a dot at its end is not one of a bucket, and neither is what is no host at all. Any other host (a domain itself, an address, `[::1]:9000`)
 /// takes [`path_style_bucket`].
 ///
 /// Where a proxy rewrites Host the bucket is lost: only path style works then.
@@ -77,9 +78,14 @@ fn place(domains: &[Box<str>], parts: &Parts) -> Place {
     };
     let Ok(host) = str::from_utf8(host.trim_ascii()) else { return Place::Below(None) };
     let host = host.to_ascii_lowercase();
-    // An address in brackets is below no domain, and its colons are no port.
-    let name = if host.starts_with('[') { Some(&*host) } else { without_port(&host) };
-    let Some(name) = name else { return Place::Below(None) };
+    if is_ipv6(&host) {
+        return Place::Elsewhere;
+    }
+    // What is neither an address nor a name may be read as below a domain by others: it has no bucket.
+    let Some(name) = without_port(&host).filter(|name| is_name(name.strip_suffix('.').unwrap_or(name)))
+    else {
+        return Place::Below(None);
+    };
     if domains.iter().any(|domain| **domain == *name) {
         return Place::Elsewhere;
     }
@@ -96,6 +102,13 @@ fn place(domains: &[Box<str>], parts: &Parts) -> Place {
         None if name.strip_suffix('.').is_some_and(|name| above(name).is_some()) => Place::Below(None),
         None => Place::Elsewhere,
     }
+}
+
+/// In brackets, with a port or without.
+fn is_ipv6(host: &str) -> bool {
+    let address = without_port(host).unwrap_or(host);
+    let inside = |text: &str| Some(text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().is_ok());
+    [address, host].into_iter().any(|text| inside(text) == Some(true))
 }
 
 /// `None` where what stands behind the colon is no port.

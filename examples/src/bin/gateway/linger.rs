@@ -5,13 +5,14 @@
 //! transport. So a moderate rest is read and thrown away first; where it is large, or the client waits for
 //! `100 Continue` before it sends anything, the answer over HTTP/1 says that the connection ends with it.
 
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use credfed_core::runtime::{Runtime, TokioRuntime};
+use credfed_core::runtime::{Runtime, Sleep, TokioRuntime};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::header::{CONNECTION, EXPECT, HeaderValue};
@@ -27,15 +28,19 @@ const LIMIT: usize = 4 << 20;
 /// The longest that a client is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The longest that a body may say nothing to whoever reads it.
+const STALL: Duration = Duration::from_secs(60);
+
 /// Hands the body on, and looks at what came back of it once the answer stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Linger<S> {
     inner: S,
+    runtime: Arc<dyn Runtime>,
 }
 
 impl<S> Linger<S> {
     pub(crate) fn new(inner: S) -> Self {
-        Self { inner }
+        Self { inner, runtime: Arc::new(TokioRuntime) }
     }
 }
 
@@ -59,7 +64,9 @@ where
         let one_by_one = request.version() < Version::HTTP_2;
         let home = Home::default();
         let lender = Arc::clone(&home);
-        let answering = self.inner.call(request.map(|body| LentBody { body: Some(body), home: lender }));
+        let runtime = Arc::clone(&self.runtime);
+        let lent = |body| LentBody { body: Some(body), stall: None, runtime, home: lender };
+        let answering = self.inner.call(request.map(lent));
         async move {
             let mut response = answering.await?;
             let rest = home.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -95,10 +102,12 @@ async fn read_away(body: &mut Incoming) -> bool {
 
 type Home = Arc<Mutex<Option<Incoming>>>;
 
-/// A request's body, which comes back when it is dropped.
-#[derive(Debug)]
+/// A request's body, which comes back when it is dropped. One of which nothing comes for long has failed.
 pub(crate) struct LentBody {
     body: Option<Incoming>,
+    /// Runs while it is waited for.
+    stall: Option<Sleep>,
+    runtime: Arc<dyn Runtime>,
     home: Home,
 }
 
@@ -110,18 +119,29 @@ impl Drop for LentBody {
 
 impl Body for LentBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Box<dyn Error + Send + Sync>;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let frame = Pin::new(body).poll_frame(cx);
-        if let Poll::Ready(None) = frame {
-            self.body = None;
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = &mut *self;
+        let Some(body) = &mut this.body else { return Poll::Ready(None) };
+        match Pin::new(body).poll_frame(cx) {
+            Poll::Pending => {
+                let stall = this.stall.get_or_insert_with(|| this.runtime.sleep(STALL));
+                ready!(stall.as_mut().poll(cx));
+                this.body = None;
+                Poll::Ready(Some(Err("nothing of the body came for a minute".into())))
+            }
+            Poll::Ready(frame) => {
+                this.stall = None;
+                if frame.is_none() {
+                    this.body = None;
+                }
+                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+            }
         }
-        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -136,12 +156,15 @@ impl Body for LentBody {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::time::UNIX_EPOCH;
 
+    use credfed_core::runtime::VirtualRuntime;
     use futures::stream::{self, StreamExt};
-    use http_body_util::{Empty, StreamBody};
+    use http_body_util::{Empty, Full, StreamBody};
     use hyper_util::rt::{TokioExecutor, TokioIo};
     use hyper_util::server::conn::auto::Builder;
     use hyper_util::service::TowerToHyperService;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tower::service_fn;
 
     use super::*;
@@ -176,5 +199,33 @@ mod tests {
         let answer = client.send_request(request).await.unwrap();
         assert!(answer.status().is_success());
         assert!(*ended.lock().unwrap(), "the answer came first, and with it a reset of the stream");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_waited_for_for_a_while_only() {
+        let time = VirtualRuntime::new(UNIX_EPOCH);
+        let inner = service_fn(|request: Request<LentBody>| async {
+            let came = request.into_body().collect().await.is_ok();
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(if came { "whole" } else { "broken off" })))
+        });
+        let reading = Linger { inner, runtime: Arc::new(time.clone()) };
+        let (mut client, server) = tokio::io::duplex(1 << 16);
+        let builder = Builder::new(TokioExecutor::new());
+        let mut serving =
+            Box::pin(builder.serve_connection(TokioIo::new(server), TowerToHyperService::new(reading)));
+        client.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nA").await.unwrap();
+        for _ in 0..100 {
+            assert!(futures::poll!(&mut serving).is_pending());
+        }
+        time.advance(STALL);
+        let mut ended = false;
+        for _ in 0..100 {
+            ended = ended || futures::poll!(&mut serving).is_ready();
+        }
+        assert!(ended, "it is waited for for ever");
+        drop(serving);
+        let mut said = Vec::new();
+        client.read_to_end(&mut said).await.unwrap();
+        assert!(said.ends_with(b"broken off"), "{}", String::from_utf8_lossy(&said));
     }
 }

@@ -5,14 +5,18 @@ use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use credfed_core::runtime::{Runtime, TokioRuntime};
 use credfed_sigv4_verify::Connection;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::{Request, Response};
-use http_body::Body;
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -20,7 +24,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::Service;
 use tower::util::MapRequest;
 
@@ -28,6 +32,9 @@ use crate::tls::Tls;
 
 /// How long a client may take to send a head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a connection may be without a request under way.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long requests under way may take to end once the gateway stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -132,31 +139,133 @@ async fn converse(accepted: Accepted, tls: Option<Tls>, service: impl Serves, wa
     let _ = stream.set_nodelay(true);
     let connection = Connection::new(peer.ip());
     let Some(tls) = tls else {
-        return exchange(stream, connection, service, watcher).await;
+        return exchange(stream, connection, service, watcher, &TokioRuntime).await;
     };
     match tls.shake_hands(stream).await {
-        Ok(stream) => exchange(stream, connection.over_tls(), service, watcher).await,
+        Ok(stream) => exchange(stream, connection.over_tls(), service, watcher, &TokioRuntime).await,
         // The client does not trust the certificate, or speaks no TLS.
         Err(error) => tracing::debug!(%error, %peer, "no TLS handshake"),
     }
 }
 
 /// Requests and their answers, each request with what only the server knows of it.
-async fn exchange<I>(stream: I, connection: Connection, service: impl Serves, watcher: Watcher)
-where
+async fn exchange<I>(
+    stream: I,
+    connection: Connection,
+    service: impl Serves,
+    watcher: Watcher,
+    runtime: &dyn Runtime,
+) where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let (under_way, changes) = watch::channel(0);
     let service = MapRequest::new(service, move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(connection);
         request
     });
+    let service = Counted { inner: service, under_way: Arc::new(under_way) };
     let mut server = Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     server.http2().timer(TokioTimer::new());
     let serving =
         server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
-    if let Err(error) = watcher.watch(serving).await {
-        tracing::debug!(%error, "a connection ended badly");
+    tokio::select! {
+        ended = watcher.watch(serving) => if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended badly");
+        },
+        () = idle(changes, runtime) => tracing::debug!("a connection without requests was ended"),
+    }
+}
+
+/// Ends once nothing has been under way for long. HTTP/1 has a timeout for each head besides; but what a connection speaks
+/// is known with its first bytes only, and in HTTP/2 nothing else ends one that asks for nothing.
+async fn idle(mut under_way: watch::Receiver<usize>, runtime: &dyn Runtime) {
+    loop {
+        let is_quiet = *under_way.borrow_and_update() == 0;
+        tokio::select! {
+            // Not what it is now: a request may have come and gone in between.
+            changed = under_way.changed() => if changed.is_err() {
+                return;
+            },
+            () = runtime.sleep(IDLE_TIMEOUT), if is_quiet => return,
+        }
+    }
+}
+
+/// Counts the requests under way on one connection: each until its answer's body has gone out.
+#[derive(Clone, Debug)]
+struct Counted<S> {
+    inner: S,
+    under_way: Arc<watch::Sender<usize>>,
+}
+
+impl<S, Q, B> Service<Request<Q>> for Counted<S>
+where
+    S: Service<Request<Q>, Response = Response<B>, Error = Infallible>,
+    S::Future: Send + 'static,
+    B: Body + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Response = Response<UnderWay<B>>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Q>) -> Self::Future {
+        let one = One::of(&self.under_way);
+        let answering = self.inner.call(request);
+        async move {
+            let answer = answering.await?;
+            Ok(answer.map(|body| UnderWay { body: Box::pin(body), _one: one }))
+        }
+        .boxed()
+    }
+}
+
+/// A request that is counted as long as this lives.
+#[derive(Debug)]
+struct One(Arc<watch::Sender<usize>>);
+
+impl One {
+    fn of(under_way: &Arc<watch::Sender<usize>>) -> Self {
+        under_way.send_modify(|count| *count = count.saturating_add(1));
+        Self(Arc::clone(under_way))
+    }
+}
+
+impl Drop for One {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+/// An answer's body, whose request is under way until it is dropped.
+#[derive(Debug)]
+struct UnderWay<B> {
+    body: Pin<Box<B>>,
+    _one: One,
+}
+
+impl<B: Body> Body for UnderWay<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.body.as_mut().poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -171,11 +280,16 @@ async fn pause(error: &io::Error) {
 mod tests {
     use std::future::pending;
     use std::net::Ipv4Addr;
+    use std::time::UNIX_EPOCH;
 
+    use credfed_core::runtime::VirtualRuntime;
+    use futures::stream;
     use http::Version;
-    use http_body_util::{BodyExt, Empty, Full};
+    use http_body_util::{BodyExt, Empty, Full, StreamBody};
     use hyper_rustls::HttpsConnectorBuilder;
     use hyper_util::client::legacy::Client;
+    use tokio::io::{AsyncWriteExt, DuplexStream};
+    use tokio::sync::oneshot;
     use tokio_rustls::rustls::crypto::aws_lc_rs;
     use tokio_rustls::rustls::pki_types::CertificateDer;
     use tokio_rustls::rustls::{ClientConfig, RootCertStore};
@@ -247,6 +361,81 @@ mod tests {
         let (address, _serving) = start(Some(Tls::read(&files).unwrap())).await;
         let _silent = TcpStream::connect(address).await.unwrap();
         assert!(ask(address, &certificate, true).await.contains("HTTP/2.0"));
+    }
+
+    /// A connection in memory: the client's end, and what serves it at a time that the test sets.
+    fn in_memory(service: impl Serves) -> (DuplexStream, BoxFuture<'static, ()>, VirtualRuntime) {
+        let (client, server) = tokio::io::duplex(1 << 16);
+        let connection = Connection::new(Ipv4Addr::LOCALHOST.into());
+        let time = VirtualRuntime::new(UNIX_EPOCH);
+        let runtime = time.clone();
+        let serving = async move {
+            let connections = GracefulShutdown::new();
+            exchange(server, connection, service, connections.watcher(), &runtime).await;
+        };
+        (client, serving.boxed(), time)
+    }
+
+    /// Whether it ends without any time passing.
+    async fn ends(serving: &mut BoxFuture<'static, ()>) -> bool {
+        for _ in 0..1000 {
+            if futures::poll!(&mut *serving).is_ready() {
+                return true;
+            }
+            tokio::task::yield_now().await;
+        }
+        false
+    }
+
+    /// Sends a request over HTTP/2, tells when its answer is there, and keeps all of it.
+    async fn ask_and_stay(stream: DuplexStream, answered: oneshot::Sender<()>) {
+        let (mut client, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let request = Request::get("http://gateway.example/").body(Empty::<Bytes>::new()).unwrap();
+        let _answer = client.send_request(request).await.unwrap();
+        answered.send(()).unwrap();
+        pending::<()>().await;
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_nothing_is_hung_up_on() {
+        for start in ["", "PRI * HTTP/2.0", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+            let (mut client, mut serving, time) = in_memory(how());
+            client.write_all(start.as_bytes()).await.unwrap();
+            assert!(!ends(&mut serving).await, "{start:?}");
+            time.advance(IDLE_TIMEOUT);
+            assert!(ends(&mut serving).await, "after {start:?} it holds its place for ever");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_of_http_2_without_requests_is_hung_up_on() {
+        let (client, mut serving, time) = in_memory(how());
+        let (answered, mut is_answered) = oneshot::channel();
+        let _client = Background::spawn(ask_and_stay(client, answered));
+        time.advance(IDLE_TIMEOUT / 2);
+        assert!(!ends(&mut serving).await);
+        is_answered.try_recv().unwrap();
+        // Counted from the last request.
+        time.advance(IDLE_TIMEOUT / 2);
+        assert!(!ends(&mut serving).await);
+        time.advance(IDLE_TIMEOUT / 2);
+        assert!(ends(&mut serving).await, "it holds its place for ever");
+    }
+
+    #[tokio::test]
+    async fn a_connection_with_an_answer_under_way_is_not_hung_up_on() {
+        let (client, mut serving, time) = in_memory(service_fn(|_: Request<Incoming>| async {
+            let frames = stream::pending::<Result<Frame<Bytes>, Infallible>>();
+            Ok::<_, Infallible>(Response::new(StreamBody::new(frames)))
+        }));
+        let (answered, mut is_answered) = oneshot::channel();
+        let _client = Background::spawn(ask_and_stay(client, answered));
+        assert!(!ends(&mut serving).await);
+        is_answered.try_recv().unwrap();
+        time.advance(IDLE_TIMEOUT * 9);
+        assert!(!ends(&mut serving).await);
     }
 
     #[tokio::test]

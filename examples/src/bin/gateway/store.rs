@@ -34,6 +34,9 @@ pub(crate) struct Store {
     buckets: Mutex<BTreeMap<String, Bucket>>,
 }
 
+/// The most objects that one request may delete, as at AWS.
+const DELETED_AT_ONCE: usize = 1000;
+
 /// What is in a bucket, by key.
 type Bucket = BTreeMap<String, Listed>;
 
@@ -51,9 +54,14 @@ impl Store {
     /// both, whichever of them won.
     async fn refresh<T>(&self, request: S3Request<T>, bucket: String, key: String) -> S3Result<()> {
         let mut buckets = self.buckets.lock().await;
-        let head = HeadObjectInput { bucket: bucket.clone(), key: name_of(&key), ..Default::default() };
+        let Some(objects) = buckets.get_mut(&bucket) else {
+            // It went meanwhile. s3s-fs makes its folder anew for an object; with the index it would never agree again.
+            let gone = DeleteBucketInput { bucket, ..Default::default() };
+            let _ = self.files.delete_bucket(request.map_input(|_| gone)).await;
+            return Err(s3_error!(NoSuchBucket));
+        };
+        let head = HeadObjectInput { bucket, key: name_of(&key), ..Default::default() };
         let found = self.files.head_object(request.map_input(|_| head)).await;
-        let Some(objects) = buckets.get_mut(&bucket) else { return Ok(()) };
         match found {
             Ok(found) => {
                 objects.insert(key, Listed::from(found.output));
@@ -99,8 +107,9 @@ impl S3 for Store {
         request: S3Request<CreateBucketInput>,
     ) -> S3Result<S3Response<CreateBucketOutput>> {
         let bucket = request.input.bucket.clone();
+        let mut buckets = self.buckets.lock().await;
         let answer = self.files.create_bucket(request).await?;
-        self.buckets.lock().await.entry(bucket).or_default();
+        buckets.entry(bucket).or_default();
         Ok(answer)
     }
 
@@ -188,17 +197,19 @@ impl S3 for Store {
         let bucket = request.input.bucket.clone();
         self.needs_bucket(&bucket).await?;
         let later = bare(&request);
-        let mut keys = Vec::with_capacity(request.input.delete.objects.len());
+        if request.input.delete.objects.len() > DELETED_AT_ONCE {
+            return Err(s3_error!(MalformedXML));
+        }
+        let mut keys = BTreeMap::new();
         for object in &mut request.input.delete.objects {
             let name = name_of(&object.key);
-            keys.push(std::mem::replace(&mut object.key, name));
+            keys.insert(name.clone(), std::mem::replace(&mut object.key, name));
         }
         let mut answer = self.files.delete_objects(request).await?;
         for deleted in answer.output.deleted.iter_mut().flatten() {
-            let key = keys.iter().find(|key| deleted.key.as_deref() == Some(&*name_of(key)));
-            deleted.key = key.cloned();
+            deleted.key = deleted.key.as_ref().and_then(|name| keys.get(name)).cloned();
         }
-        for key in keys {
+        for key in keys.into_values() {
             self.refresh(bare(&later), bucket.clone(), key).await?;
         }
         Ok(answer)
@@ -247,8 +258,9 @@ impl S3 for Store {
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
         let asked = request.input;
         let encode = listing::encoding(asked.encoding_type.as_ref())?;
-        let wanted = Wanted::new(&asked.prefix, &asked.delimiter, asked.max_keys)
-            .after([&asked.start_after, &asked.continuation_token]);
+        let behind = asked.continuation_token.as_deref().map(listing::of_token).transpose()?;
+        let wanted =
+            Wanted::new(&asked.prefix, &asked.delimiter, asked.max_keys).after([&asked.start_after, &behind]);
         let found = self.list(&asked.bucket, wanted).await?;
         Ok(S3Response::new(ListObjectsV2Output {
             key_count: Some(found.count()),
@@ -260,8 +272,7 @@ impl S3 for Store {
             delimiter: asked.delimiter.as_deref().map(encode),
             start_after: asked.start_after.as_deref().map(encode),
             continuation_token: asked.continuation_token,
-            // To clients it is opaque, so it is never encoded.
-            next_continuation_token: found.next,
+            next_continuation_token: found.next.as_deref().map(listing::token),
             max_keys: Some(found.max_keys),
             encoding_type: asked.encoding_type,
             ..Default::default()
@@ -359,5 +370,125 @@ impl From<HeadObjectOutput> for Listed {
             last_modified: found.last_modified,
             ..Object::default()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use bytes::Bytes;
+    use futures::channel::mpsc;
+    use http::{HeaderMap, Method, Uri};
+    use s3s::S3ErrorCode;
+    use s3s::dto::{Delete, ObjectIdentifier, StreamingBlob};
+
+    use super::*;
+
+    fn asked<T>(input: T) -> S3Request<T> {
+        S3Request {
+            input,
+            method: Method::GET,
+            uri: Uri::from_static("/"),
+            headers: HeaderMap::new(),
+            extensions: http::Extensions::new(),
+            credentials: None,
+            region: None,
+            service: None,
+            trailing_headers: None,
+        }
+    }
+
+    fn code<T: Debug>(outcome: S3Result<T>) -> S3ErrorCode {
+        outcome.unwrap_err().code().clone()
+    }
+
+    async fn with_bucket(folder: &tempfile::TempDir) -> Store {
+        let store = Store::new(folder.path()).unwrap();
+        store.create_bucket(asked(bucket())).await.unwrap();
+        store
+    }
+
+    fn bucket() -> CreateBucketInput {
+        CreateBucketInput { bucket: "bucket".to_owned(), ..Default::default() }
+    }
+
+    fn put(key: &str, body: StreamingBlob) -> S3Request<PutObjectInput> {
+        let (bucket, key) = ("bucket".to_owned(), key.to_owned());
+        asked(PutObjectInput { bucket, key, body: Some(body), ..Default::default() })
+    }
+
+    fn text() -> StreamingBlob {
+        StreamingBlob::from(s3s::Body::from(Bytes::from_static(b"text")))
+    }
+
+    #[tokio::test]
+    async fn a_bucket_that_goes_during_an_upload_does_not_come_back_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = with_bucket(&folder).await;
+        let (send, frames) = mpsc::unbounded::<Result<Bytes, std::io::Error>>();
+        let mut uploading = store.put_object(put("key", StreamingBlob::wrap(frames)));
+        send.unbounded_send(Ok(Bytes::from_static(b"text"))).unwrap();
+        // Until it waits for the rest of the body.
+        for _ in 0..100 {
+            assert!(futures::poll!(&mut uploading).is_pending());
+            tokio::task::yield_now().await;
+        }
+        let gone = DeleteBucketInput { bucket: "bucket".to_owned(), ..Default::default() };
+        store.delete_bucket(asked(gone)).await.unwrap();
+        drop(send);
+        assert_eq!(code(uploading.await), S3ErrorCode::NoSuchBucket);
+        store.create_bucket(asked(bucket())).await.expect("nothing is left of the first one");
+    }
+
+    #[tokio::test]
+    async fn no_more_than_a_thousand_objects_are_deleted_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = with_bucket(&folder).await;
+        store.put_object(put("0", text())).await.unwrap();
+        let delete = |count: usize| {
+            let object = |number: usize| ObjectIdentifier { key: number.to_string(), ..Default::default() };
+            let delete = Delete { objects: (0..count).map(object).collect(), ..Default::default() };
+            let input = DeleteObjectsInput {
+                bucket: "bucket".to_owned(),
+                delete,
+                bypass_governance_retention: None,
+                checksum_algorithm: None,
+                expected_bucket_owner: None,
+                mfa: None,
+                request_payer: None,
+            };
+            store.delete_objects(asked(input))
+        };
+        assert_eq!(code(delete(1001).await), S3ErrorCode::MalformedXML);
+        let keys: Vec<_> =
+            delete(1000).await.unwrap().output.deleted.unwrap().into_iter().map(|gone| gone.key).collect();
+        assert_eq!(keys, (0..1000).map(|number| Some(number.to_string())).collect::<Vec<_>>());
+    }
+
+    /// XML has no such characters as `\u{1}`, and makes `\n` of `\r`.
+    #[tokio::test]
+    async fn a_token_leads_on_from_every_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = with_bucket(&folder).await;
+        let keys = ["a\u{1}", "b\r", "c%", "d é"];
+        for key in keys {
+            store.put_object(put(key, text())).await.unwrap();
+        }
+        let (mut shown, mut token) = (Vec::new(), None);
+        loop {
+            let page = ListObjectsV2Input {
+                bucket: "bucket".to_owned(),
+                max_keys: Some(1),
+                continuation_token: token,
+                ..Default::default()
+            };
+            let page = store.list_objects_v2(asked(page)).await.unwrap().output;
+            shown.extend(page.contents.unwrap().into_iter().filter_map(|object| object.key));
+            token = page.next_continuation_token;
+            let Some(token) = &token else { break };
+            assert!(token.bytes().all(|byte| byte.is_ascii_graphic()), "{token:?}");
+        }
+        assert_eq!(shown, keys);
     }
 }

@@ -2,7 +2,8 @@
 //! in PEM that are read once, at the start.
 
 use std::fmt::Display;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,9 @@ use crate::cli::BadSetting;
 /// How long a client may take for the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The largest file that is read, in bytes. Chains are of a few KiB.
+const LARGEST: usize = 256 << 10;
+
 /// The files of --tls-cert and --tls-key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TlsFiles {
@@ -40,15 +44,14 @@ impl Tls {
         let bad_cert = |what: &dyn Display| bad("--tls-cert", &files.cert, what);
         let bad_key = |what: &dyn Display| bad("--tls-key", &files.key, what);
 
-        let text = std::fs::read(&files.cert).map_err(|error| bad_cert(&unreadable(&error)))?;
+        let text = read(&files.cert).map_err(|what| bad_cert(&what))?;
         let chain = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
         let chain = chain.map_err(|error| bad_cert(&not_pem(&error, CERTIFICATE)))?;
         if chain.is_empty() {
             return Err(bad_cert(&CERTIFICATE));
         }
         // What is ours of the key is wiped when this function ends: the text, and the key as it was decoded.
-        let text = std::fs::read(&files.key).map(Zeroizing::new);
-        let text = text.map_err(|error| bad_key(&unreadable(&error)))?;
+        let text = read(&files.key).map_err(|what| bad_key(&what))?;
         let key = PrivateKeyDer::from_pem_slice(&text).map(Zeroizing::new);
         let key = key.map_err(|error| bad_key(&not_pem(&error, KEY)))?;
         let signing = aws_lc_rs::sign::any_supported_type(&key)
@@ -92,8 +95,15 @@ fn bad(option: &str, path: &Path, what: &dyn Display) -> BadSetting {
     BadSetting::new(format!("{option}: {}: {what}", path.display()))
 }
 
-fn unreadable(error: &io::Error) -> String {
-    format!("cannot be read: {error}")
+/// A file as a whole, into one buffer that does not move: there is one copy to wipe.
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let mut text = Zeroizing::new(Vec::with_capacity(LARGEST + 1));
+    let read = File::open(path).and_then(|file| file.take(LARGEST as u64 + 1).read_to_end(&mut text));
+    read.map_err(|error| format!("cannot be read: {error}"))?;
+    if text.len() > LARGEST {
+        return Err("is larger than 256 KiB: is it the right file?".to_owned());
+    }
+    Ok(text)
 }
 
 /// Never in the words of the error itself, which quote the file.
@@ -161,6 +171,7 @@ mod tests {
             (write("half.pem", &half(&certificate)), "half.pem: breaks off"),
             (write("garbled.pem", &certificate.replace('M', "\u{1}")), "garbled.pem: is no good PEM"),
             (write("nonsense.pem", nonsense), "nonsense.pem: "),
+            (write("huge.pem", &certificate.repeat(2000)), "huge.pem: is larger than 256 KiB"),
         ] {
             let said = refused(&TlsFiles { cert, ..files.clone() });
             assert!(said.starts_with("--tls-cert: ") && said.contains(says), "{said}");
@@ -169,6 +180,8 @@ mod tests {
             (folder.path().join("missing"), "missing: cannot be read: "),
             (files.cert.clone(), "cert.pem: holds no private key in PEM"),
             (write("half.pem", &half(&key)), "half.pem: breaks off"),
+            (write("encrypted.pem", &key.replace("PRIVATE", "ENCRYPTED PRIVATE")), "and not encrypted"),
+            (write("huge.pem", &"#\n".repeat(1 << 18)), "huge.pem: is larger than 256 KiB"),
             (write("nonsense.pem", &no_key), "nonsense.pem: its key is none of RSA"),
         ] {
             let said = refused(&TlsFiles { key, ..files.clone() });

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use s3s::dto::{CommonPrefix, EncodingType, Object};
 use s3s::{S3Result, s3_error};
 
@@ -102,6 +102,18 @@ impl Listing {
     pub(super) fn common_prefixes(&self, encode: Encode) -> Option<Vec<CommonPrefix>> {
         Some(self.prefixes.iter().map(|prefix| CommonPrefix { prefix: Some(encode(prefix)) }).collect())
     }
+}
+
+/// An entry as what the next page is asked for with. Always encoded: XML cannot hold every key, and clients hand it back
+/// as it stands there.
+pub(super) fn token(entry: &str) -> String {
+    utf8_percent_encode(entry, NON_ALPHANUMERIC).to_string()
+}
+
+/// The entry of a token.
+pub(super) fn of_token(token: &str) -> S3Result<String> {
+    let entry = percent_decode_str(token).decode_utf8().map_err(|_| s3_error!(InvalidArgument))?;
+    Ok(entry.into_owned())
 }
 
 /// As the request says; XML cannot hold every key.
