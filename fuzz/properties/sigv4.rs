@@ -36,7 +36,8 @@ pub(crate) fn presigned_query(data: &[u8]) {
     judge(&request.into_parts().0);
 }
 
-/// Input: a byte of choices (bit 0: the carrier; 1 and 2: the profile; 3 and 4: SigV4A and for which regions), then lines: path, query, token, headers; signed by aws-sigv4.
+/// Input: a byte of choices (bit 0: the carrier; 1 and 2: the profile; 3 and 4: SigV4A and for which regions), then lines:
+/// path, query, token, headers; signed by aws-sigv4.
 pub(crate) fn sign_then_verify(data: &[u8]) {
     let Some((choices, rest)) = data.split_first() else { return };
     let Ok(text) = std::str::from_utf8(rest) else { return };
