@@ -18,7 +18,7 @@ import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
-from harness import CACHE, end_with_parent, equal
+from harness import CACHE, end_with_parent
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PART = 5 << 20
@@ -80,7 +80,6 @@ class Client:
 
 class Boto3(Client):
     name = "boto3"
-    signature_version = "s3v4"
 
     def __init__(self, access):
         super().__init__(access)
@@ -94,7 +93,7 @@ class Boto3(Client):
             aws_secret_access_key=access.secret,
             aws_session_token=access.token,
             config=Config(
-                signature_version=self.signature_version,
+                signature_version="s3v4",
                 s3={"addressing_style": "path"},
                 retries={"total_max_attempts": 1},
                 request_checksum_calculation=when,
@@ -138,18 +137,6 @@ class Boto3(Client):
     def presign(self, bucket, key, method):
         operation = {"GET": "get_object", "PUT": "put_object"}[method]
         return self.s3.generate_presigned_url(operation, Params={"Bucket": bucket, "Key": key}, ExpiresIn=600)
-
-
-class Boto3Asymmetric(Boto3):
-    """Signs with AWS's Common Runtime, by ECDSA."""
-
-    name = "boto3_sigv4a"
-    signature_version = "s3v4a"
-
-    def presign(self, bucket, key, method):
-        url = super().presign(bucket, key, method)
-        equal("X-Amz-Algorithm=AWS4-ECDSA-P256-SHA256&" in url, True)
-        return url
 
 
 class Told(Client):
@@ -613,4 +600,4 @@ class Restic(Command):
         return back + path
 
 
-ALL = [Boto3, Boto3Asymmetric, AwsCli, AwsSdkRust, AwsSdkJs, ObjectStore, OpenDal, Rclone, S3cmd, Curl, Restic]
+ALL = [Boto3, AwsCli, AwsSdkRust, AwsSdkJs, ObjectStore, OpenDal, Rclone, S3cmd, Curl, Restic]
