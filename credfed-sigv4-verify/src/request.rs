@@ -121,8 +121,8 @@ impl<'a> SignedRequest<'a> {
         Self::parse_by(parts, (0, &rules), None, |_, _, _| Ok(()))
     }
 
-    /// Reads a request for the verifier `reader` by its `rules`; `forwarded` is the host that a trusted proxy tells, `serves` judges carrier, regions
-    /// and service.
+    /// Reads a request for the verifier `reader` by its `rules`; `forwarded` is the host that a trusted proxy tells,
+    /// `serves` judges carrier, regions and service.
     pub(crate) fn parse_by(
         parts: &'a Parts,
         (reader, rules): (u64, &Rules),
